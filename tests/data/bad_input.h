@@ -1,0 +1,99 @@
+// What every parser must survive: a file cut off anywhere, and a file with any byte changed.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "tensor/error.h"
+
+namespace kg {
+
+using ParseFunction = std::function<void(const std::string& bytes)>;
+
+// The message of the input error that `call` throws; fails the test when it throws nothing or another kind.
+inline std::string input_error(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::input) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return "";
+}
+
+// True when it parses, false when it is refused with an input error; anything else escapes and fails the test.
+inline bool accepted(const ParseFunction& parse, const std::string& bytes) {
+  try {
+    parse(bytes);
+    return true;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::input) << error.what();
+    return false;
+  }
+}
+
+// Every proper prefix of `bytes` shorter than `shortest_valid` must be refused, the whole accepted.
+inline void expect_prefixes_refused(const ParseFunction& parse, const std::string& bytes, size_t shortest_valid) {
+  for (size_t n = 0; n < shortest_valid; ++n) {
+    EXPECT_FALSE(accepted(parse, bytes.substr(0, n))) << "the first " << n << " bytes of " << bytes.size();
+  }
+  EXPECT_TRUE(accepted(parse, bytes));
+}
+
+// Changes each byte in several ways. Returns how many of the changed files were still accepted.
+inline int survive_corruption(const ParseFunction& parse, const std::string& bytes) {
+  int count = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    for (const unsigned char value : {0x00, 0x01, 0x0a, 0x20, 0x2d, 0x39, 0x7b, 0x7f, 0x80, 0xff}) {
+      std::string changed = bytes;
+      changed[i] = static_cast<char>(value);
+      count += accepted(parse, changed);
+    }
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string changed = bytes;
+      changed[i] = static_cast<char>(changed[i] ^ (1 << bit));
+      count += accepted(parse, changed);
+    }
+  }
+  return count;
+}
+
+// The folder of real files that stands beside the repository, if it is there.
+inline std::optional<std::filesystem::path> shared_data() {
+  const char* named = std::getenv("KINEGRAD_SHARED_DATA");
+  const std::filesystem::path folder =
+      named ? std::filesystem::path(named) : std::filesystem::path(KG_TEST_DIR) / "../../shared/data";
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) return std::nullopt;
+  return folder;
+}
+
+// A new folder, removed with all that is in it at the end of the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "kinegrad_test_XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make " + name);
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace kg
