@@ -1,0 +1,87 @@
+// Var: a tensor with a place in the graph. Operations on Vars (autograd/functions.h) record closures; backward() runs
+// them newest first. An edge points at the record (Meta), never at a value: an activation lives only if a closure
+// captured it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/ops.h"
+
+namespace kg {
+
+struct Meta;
+
+// Where a closure puts the gradients of its inputs. Inputs that need none are skipped.
+class Grads {
+ public:
+  explicit Grads(std::vector<std::shared_ptr<Meta>>& inputs) : inputs_(inputs) {}
+  bool needed(size_t i) const;
+  // Adds g (of the input's shape, or broadcastable down to it by summing) to input i's gradient.
+  void add(size_t i, const Tensor& g);
+  // The gradient buffer of input i, to accumulate into directly (a matmul with beta = 1): a leaf's own buffer, or fresh
+  // zeros in the layout of `like`.
+  Tensor buffer(size_t i, const Tensor& like);
+
+ private:
+  std::vector<std::shared_ptr<Meta>>& inputs_;
+};
+
+using BackwardFn = std::function<void(const Tensor& gy, Grads& gx)>;
+
+struct Node {
+  const char* op = "";
+  uint64_t order = 0;  // creation number: backward runs in descending order
+  std::vector<std::shared_ptr<Meta>> inputs;
+  BackwardFn backward;
+  std::vector<std::pair<std::shared_ptr<Storage>, uint32_t>> saved;  // debug builds: versions of the inputs' storages
+};
+
+struct Meta {
+  bool requires_grad = false;
+  Shape shape;
+  Tensor grad;                 // undefined until something arrives
+  std::shared_ptr<Node> node;  // none for a leaf
+  ~Meta();                     // iterative: a long chain of nodes must not overflow the stack
+};
+
+struct Var {
+  Tensor value;
+  std::shared_ptr<Meta> meta;
+
+  Var() = default;
+  Var(Tensor value, bool requires_grad = false);  // NOLINT: a constant converts silently
+  bool defined() const { return value.defined(); }
+  bool requires_grad() const { return meta && meta->requires_grad; }
+  const Tensor& grad() const;
+  const Shape& shape() const { return value.shape(); }
+  int64_t size(int axis) const { return value.size(axis); }
+  int rank() const { return value.rank(); }
+  Dtype dtype() const { return value.dtype(); }
+  int64_t numel() const { return value.numel(); }
+  double item() const { return value.item(); }
+};
+
+// While one lives, nothing on this thread records.
+class NoGrad {
+ public:
+  NoGrad();
+  ~NoGrad();
+  NoGrad(const NoGrad&) = delete;
+
+ private:
+  bool before_;
+};
+bool grad_enabled();
+
+// The result of an op: recorded if grad is enabled and any input requires it.
+Var record(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn backward);
+
+// Gradients of a scalar (or of sum(output * seed)) for every leaf below it; adds to the leaves' gradients.
+void backward(const Var& output, Tensor seed = {});
+
+inline Var detach(const Var& x) { return Var(x.value); }
+
+}  // namespace kg
