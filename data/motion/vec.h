@@ -42,10 +42,17 @@ inline Vec3 rotate(const Quat& q, const Vec3& v) {
   const Vec3 uv = cross(u, v);
   return v + 2 * (q.w * uv + cross(u, uv));
 }
-// The shortest rotation that takes a to b (neither needs unit length; undefined for opposite vectors).
+// The shortest rotation that takes a to b (neither needs unit length). For opposite vectors, where every half turn is
+// one, it is about an axis across a: y when a lies along z.
 inline Quat rotation_between(const Vec3& a, const Vec3& b) {
+  const double size = std::sqrt(dot(a, a) * dot(b, b));
+  const double w = size + dot(a, b);
+  if (w < 1e-14 * size) {
+    const Vec3 u = normalize(cross(a, std::abs(a.x) < 0.9 * length(a) ? Vec3{1, 0, 0} : Vec3{0, 1, 0}));
+    return {0, u.x, u.y, u.z};
+  }
   const Vec3 v = cross(a, b);
-  return normalize(Quat{std::sqrt(dot(a, a) * dot(b, b)) + dot(a, b), v.x, v.y, v.z});
+  return normalize(Quat{w, v.x, v.y, v.z});
 }
 inline Quat axis_angle(const Vec3& axis, double radians) {
   const Vec3 u = normalize(axis) * std::sin(radians / 2);
