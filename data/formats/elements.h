@@ -1,0 +1,32 @@
+// What the array formats (npy, safetensors) share: element types as files know them, shapes that a file claims,
+// elements into a Tensor, and names for the things people meet instead of the file they wanted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tensor/tensor.h"
+
+namespace kg {
+
+// f16 becomes f32, i64 becomes i32 (each value checked) and boolean becomes u8; the rest keep their type.
+enum class FileDtype : uint8_t { f64, f32, f16, bf16, i64, i32, u8, boolean };
+
+int64_t size_of(FileDtype dtype);
+
+// The shape that a file claims, refused unless its elements are exactly `bytes` long; no product overflows.
+Shape checked_shape(std::span<const uint64_t> extents, FileDtype dtype, uint64_t bytes, const std::string& where);
+
+// Copies the next n bytes of the file to `to`.
+using ReadBytes = std::function<void(void* to, size_t n)>;
+
+// A new tensor from little-endian row-major elements; `where` opens an error message.
+Tensor read_elements(FileDtype dtype, const Shape& shape, const ReadBytes& read, const std::string& where);
+
+// What a file that begins like this really is ("a Git LFS pointer ..."), as the end of a sentence; empty if not known.
+std::string foreign_content(std::string_view head);
+
+}  // namespace kg
