@@ -1,0 +1,186 @@
+// safetensors: a file of the safetensors package (tests/golden/make_formats.py), round trips, and every kind of damage.
+#include "data/formats/safetensors.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "data/formats/file.h"
+#include "tests/data/bad_input.h"
+
+namespace kg {
+namespace {
+
+const std::filesystem::path kMixed = std::filesystem::path(KG_TEST_DIR) / "golden/formats/mixed.safetensors";
+
+std::string with_header(const std::string& json, size_t data_bytes) {
+  const uint64_t length = json.size();
+  std::string bytes(8, '\0');
+  std::memcpy(bytes.data(), &length, 8);
+  return bytes + json + std::string(data_bytes, '\1');
+}
+
+void expect_error(const std::string& bytes, const std::string& part) {
+  const std::string message = input_error([&] { read_safetensors_bytes(bytes, "model.safetensors"); });
+  EXPECT_NE(message.find(part), std::string::npos) << message;
+  EXPECT_EQ(message.find("model.safetensors: "), 0u) << message;
+}
+
+std::vector<double> values(const TensorFile& file, const std::string& name) {
+  const Tensor* tensor = file.find(name);
+  EXPECT_NE(tensor, nullptr) << name;
+  return tensor ? tensor->to_vector() : std::vector<double>();
+}
+
+TEST(Safetensors, ReadsTheFileOfThePackage) {
+  const TensorFile file = read_safetensors(kMixed);
+  EXPECT_EQ(file.metadata, (std::map<std::string, std::string>{{"note", "caf\u00e9 \"quoted\""}}));
+  ASSERT_EQ(file.tensors.size(), 9u);
+  EXPECT_EQ(file.tensors[0].first, "d.i64");  // the package orders by type size
+  EXPECT_EQ(file.find("a.f64")->dtype(), Dtype::f64);
+  EXPECT_EQ(file.find("a.f64")->shape(), (Shape{2, 3}));
+  EXPECT_EQ(values(file, "a.f64"), (std::vector<double>{0.5, -1.25, 3.0, 1e-30, 1048576, 0}));
+  EXPECT_EQ(file.find("b.f32")->dtype(), Dtype::f32);
+  EXPECT_EQ(values(file, "b.f32")[3], 1e-30f);
+  const double inf = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(file.find("c.f16")->dtype(), Dtype::f32);
+  EXPECT_EQ(values(file, "c.f16"), (std::vector<double>{1.5, -2, 65504, std::exp2(-24), inf, -0.0, std::exp2(-14)}));
+  EXPECT_TRUE(std::signbit(values(file, "c.f16")[5]));
+  EXPECT_EQ(file.find("d.i64")->dtype(), Dtype::i32);
+  EXPECT_EQ(values(file, "d.i64"), (std::vector<double>{2147483647, -5}));
+  EXPECT_EQ(file.find("e.i32")->shape(), (Shape{1, 1}));
+  EXPECT_EQ(values(file, "f.u8"), (std::vector<double>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(values(file, "g.bool"), (std::vector<double>{1, 0}));
+  EXPECT_EQ(file.find("h.empty")->shape(), (Shape{2, 0}));
+  EXPECT_EQ(file.find("i.scalar")->rank(), 0);
+  EXPECT_EQ(values(file, "i.scalar"), (std::vector<double>{0.25}));
+  EXPECT_EQ(file.find("j"), nullptr);
+}
+
+TEST(Safetensors, WritesTheSpecifiedBytes) {
+  const TemporaryFolder folder;
+  TensorFile file;
+  file.tensors.emplace_back("w", Tensor::from<float>({1, 2, 3, 4, 5, 6}, {2, 3}).transpose(0, 1));
+  file.tensors.emplace_back("n", Tensor::from<uint8_t>({7}, {}));
+  file.metadata = {{"kind", "a\"b"}};
+  write_safetensors(folder / "a.safetensors", file);
+  std::string json =
+      "{\"__metadata__\":{\"kind\":\"a\\\"b\"},"
+      "\"w\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]},"
+      "\"n\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[24,25]}}";
+  json.append((8 - json.size() % 8) % 8, ' ');
+  std::string want = with_header(json, 25);
+  const float elements[] = {1, 4, 2, 5, 3, 6};
+  std::memcpy(want.data() + want.size() - 25, elements, 24);
+  want.back() = 7;
+  const std::string got = read_file(folder / "a.safetensors", 1000);
+  EXPECT_EQ(got, want);
+  write_safetensors(folder / "b.safetensors", read_safetensors(folder / "a.safetensors"));
+  EXPECT_EQ(read_file(folder / "b.safetensors", 1000), got);
+}
+
+TEST(Safetensors, RoundTripsEveryType) {
+  const TemporaryFolder folder;
+  TensorFile file;
+  for (const Dtype dtype : {Dtype::f64, Dtype::f32, Dtype::bf16, Dtype::i32, Dtype::u8}) {
+    file.tensors.emplace_back(name_of(dtype), Tensor::full({3, 5}, 9, dtype));
+  }
+  write_safetensors(folder / "all.safetensors", file);
+  const TensorFile back = read_safetensors(folder / "all.safetensors");
+  ASSERT_EQ(back.tensors.size(), 5u);
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(back.tensors[i].first, file.tensors[i].first);
+    EXPECT_EQ(back.tensors[i].second.dtype(), file.tensors[i].second.dtype());
+    EXPECT_EQ(back.tensors[i].second.to_vector(), std::vector<double>(15, 9));
+  }
+  write_safetensors(folder / "none.safetensors", {});
+  EXPECT_TRUE(read_safetensors(folder / "none.safetensors").tensors.empty());
+}
+
+TEST(Safetensors, RefusesAWrongHeader) {
+  const std::string w = "\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}";
+  EXPECT_EQ(read_safetensors_bytes(with_header("{" + w + "}", 8), "good").tensors.size(), 1u);
+  expect_error(with_header("{" + w + "," + w + "}", 8), "names w twice");
+  expect_error(with_header("{" + w + "}", 7), "ends at byte 8 of the data, the file has only 7 (is it cut off?)");
+  expect_error(with_header("{" + w + "}", 9), "the tensors fill 8 bytes, the file has 9");
+  expect_error(with_header("{" + w + "} x", 8), "not valid JSON at its byte");
+  expect_error(with_header("{" + w, 8), "not valid JSON");
+  const auto tensor = [](const std::string& body) { return with_header("{\"w\":{" + body + "}}", 8); };
+  const std::string dtype = "\"dtype\":\"F32\"", shape = "\"shape\":[2]", offsets = "\"data_offsets\":[0,8]";
+  expect_error(tensor(dtype + "," + shape), "tensor w: dtype, shape and data_offsets are all needed");
+  expect_error(tensor("\"dtype\":\"C64\"," + shape + "," + offsets), "dtype C64 is not supported");
+  expect_error(tensor(dtype + ",\"shape\":[3]," + offsets), "shape (3) needs 12 bytes of data, the file has 8");
+  expect_error(tensor(dtype + ",\"shape\":[-2]," + offsets), "a negative number");
+  expect_error(tensor(dtype + ",\"shape\":[2.0]," + offsets), "a fraction");
+  expect_error(tensor(dtype + ",\"shape\":[[2]]," + offsets), "an array where it does not belong, at key shape of w");
+  expect_error(tensor(dtype + ",\"shape\":2," + offsets), "a number");
+  expect_error(tensor(dtype + "," + shape + "," + shape + "," + offsets), "shape is given twice");
+  expect_error(tensor(dtype + "," + shape + ",\"data_offsets\":[8,0]"), "data_offsets must be [begin, end]");
+  expect_error(tensor(dtype + "," + shape + ",\"data_offsets\":[0]"), "data_offsets must be [begin, end]");
+  expect_error(tensor(dtype + "," + shape + "," + offsets + ",\"extra\":\"x\""), "a string");
+  expect_error(with_header("{\"__metadata__\":{\"a\":1}}", 0), "a number");
+  expect_error(with_header("{\"__metadata__\":{\"a\":\"b\",\"a\":\"c\"}}", 0), "names a twice");
+  expect_error(with_header("{\"w\":null}", 0), "null");
+  expect_error(with_header(std::string(100000, '{'), 0), "not valid JSON");
+}
+
+TEST(Safetensors, RefusesOverlapsAndGaps) {
+  const auto two = [](const std::string& a, const std::string& b) {
+    return with_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":" + a +
+                           "},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":" + b + "}}",
+                       8);
+  };
+  const TensorFile swapped = read_safetensors_bytes(two("[4,8]", "[0,4]"), "swapped");
+  EXPECT_EQ(swapped.tensors[0].first, "b");
+  expect_error(two("[0,4]", "[3,7]"), "tensor b begins at byte 3 of the data, expected 4 (it overlaps another)");
+  expect_error(two("[0,4]", "[0,4]"), "overlaps");
+  expect_error(two("[0,4]", "[5,9]"), "(a gap)");
+  expect_error(two("[1,5]", "[5,9]"), "(a gap)");
+}
+
+TEST(Safetensors, BoundsMemory) {
+  expect_error(std::string("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10), "its header would be 18446744073709551615 bytes");
+  expect_error(std::string("\x00\xe0\xf5\x05\x00\x00\x00\x00{}", 10), "the header is 99999744 bytes long");
+  const auto huge = [](const std::string& shape, const std::string& end) {
+    return with_header("{\"w\":{\"dtype\":\"F32\",\"shape\":" + shape + ",\"data_offsets\":[0," + end + "]}}", 16);
+  };
+  expect_error(huge("[1152921504606846976]", "4611686018427387904"), "the file has only 16");
+  expect_error(huge("[1152921504606846976]", "16"), "needs 4611686018427387904 bytes");
+  expect_error(huge("[4294967296,4294967296,4294967296]", "16"), "the shape is too large");
+  expect_error(huge("[99999999999999999999]", "16"), "a fraction");  // beyond 64 bits JSON makes it a float
+}
+
+TEST(Safetensors, NamesWhatTheFileIsInstead) {
+  expect_error("", "the file is empty");
+  expect_error("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "run `git lfs pull`");
+  expect_error("<html><body>404</body></html>", "a web page");
+  expect_error(std::string("PK\3\4\x14\0\0\0\0\0\0\0", 12), "a zip archive");
+}
+
+TEST(Safetensors, SurvivesEveryCutAndEveryByte) {
+  const ParseFunction parse = [](const std::string& bytes) { read_safetensors_bytes(bytes, "damaged"); };
+  const std::string mixed = read_file(kMixed, 10000);
+  expect_prefixes_refused(parse, mixed, mixed.size());
+  EXPECT_GT(survive_corruption(parse, mixed), 0);  // changed elements are still elements
+}
+
+TEST(Safetensors, BadPathsAreErrors) {
+  const TemporaryFolder folder;
+  EXPECT_NE(input_error([&] { read_safetensors(folder / "none"); }).find("no such file"), std::string::npos);
+  EXPECT_NE(input_error([&] { read_safetensors(folder.path()); }).find("is not a file"), std::string::npos);
+  EXPECT_THROW(write_safetensors(folder / "missing/a", {}), Error);
+  EXPECT_THROW(write_safetensors("/dev/full", {}), Error);
+  TensorFile twice;
+  twice.tensors.emplace_back("a", Tensor::zeros({1}));
+  twice.tensors.emplace_back("a", Tensor::zeros({1}));
+  EXPECT_THROW(write_safetensors(folder / "twice", twice), Error);
+  TensorFile not_text;
+  not_text.metadata["a"] = "\xff";
+  EXPECT_THROW(write_safetensors(folder / "not_text", not_text), Error);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+}  // namespace
+}  // namespace kg
