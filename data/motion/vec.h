@@ -54,6 +54,17 @@ inline Quat rotation_between(const Vec3& a, const Vec3& b) {
   const Vec3 v = cross(a, b);
   return normalize(Quat{w, v.x, v.y, v.z});
 }
+// Between two rotations the shorter way round.
+inline Quat slerp(const Quat& a, const Quat& b, double t) {
+  const double cosine = a.w * b.w + a.x * b.x + a.y * b.y + a.z * b.z, sign = cosine < 0 ? -1 : 1;
+  double wa = 1 - t, wb = t;
+  if (const double angle = std::acos(std::fmin(std::abs(cosine), 1.0)); angle > 1e-6) {
+    wa = std::sin(wa * angle) / std::sin(angle);
+    wb = std::sin(wb * angle) / std::sin(angle);
+  }
+  wb *= sign;
+  return normalize(Quat{wa * a.w + wb * b.w, wa * a.x + wb * b.x, wa * a.y + wb * b.y, wa * a.z + wb * b.z});
+}
 inline Quat axis_angle(const Vec3& axis, double radians) {
   const Vec3 u = normalize(axis) * std::sin(radians / 2);
   return {std::cos(radians / 2), u.x, u.y, u.z};
