@@ -39,8 +39,19 @@ constexpr int64_t size_of(Dtype d) {
   return 0;
 }
 constexpr const char* name_of(Dtype d) {
-  constexpr const char* kNames[] = {"f64", "f32", "bf16", "i32", "u8"};
-  return kNames[int(d)];
+  switch (d) {
+    case Dtype::f64:
+      return "f64";
+    case Dtype::f32:
+      return "f32";
+    case Dtype::bf16:
+      return "bf16";
+    case Dtype::i32:
+      return "i32";
+    case Dtype::u8:
+      return "u8";
+  }
+  return "?";
 }
 constexpr bool is_float(Dtype d) { return d == Dtype::f64 || d == Dtype::f32 || d == Dtype::bf16; }
 

@@ -12,10 +12,11 @@
 namespace kg {
 
 // ---- pointwise (tensor/pointwise.h holds the formulas); views, NumPy broadcasting for two operands
-#define KG_UNARY_OPS(X)                                                                                               \
-  X(Neg, neg)                                                                                                         \
-  X(Exp, exp) X(Log, log) X(Sqrt, sqrt) X(Rsqrt, rsqrt) X(Tanh, tanh) X(Sigmoid, sigmoid) X(Relu, relu) X(Gelu, gelu) \
-      X(GeluTanh, gelu_tanh) X(QuickGelu, quick_gelu) X(Silu, silu) X(Abs, abs) X(Sin, sin) X(Cos, cos)               \
+#define KG_UNARY_OPS(X)                                                                                   \
+  X(Neg, neg)                                                                                             \
+  X(Exp, exp)                                                                                             \
+  X(Log, log) X(Sqrt, sqrt) X(Rsqrt, rsqrt) X(Tanh, tanh) X(Sigmoid, sigmoid) X(Relu, relu) X(Gelu, gelu) \
+      X(GeluTanh, gelu_tanh) X(QuickGelu, quick_gelu) X(Silu, silu) X(Abs, abs) X(Sin, sin) X(Cos, cos)   \
           X(Square, square)
 // One op with two constants (unused ones are ignored): x^a, max(x, a x), min(max(x, a), b), Huber with beta a, a x + b.
 #define KG_UNARY_CONST_OPS(X) \
@@ -29,6 +30,18 @@ KG_UNARY_OPS(KG_DECLARE)
 KG_UNARY_CONST_OPS(KG_DECLARE)
 #undef KG_DECLARE
 #define KG_DECLARE(Op, name) Tensor name(const Tensor& x, const Tensor& y);
+KG_BINARY_OPS(KG_DECLARE)
+#undef KG_DECLARE
+
+// gy * df at the saved tensor: the input or the output, as Op::kSaves says (ignored where nothing is).
+#define KG_DECLARE(Op, name) Tensor name##_backward(const Tensor& gy, const Tensor& saved, double a = 0, double b = 0);
+KG_UNARY_OPS(KG_DECLARE)
+KG_UNARY_CONST_OPS(KG_DECLARE)
+#undef KG_DECLARE
+// gy * da or gy * db, at the shape of gy.
+#define KG_DECLARE(Op, name)                                                    \
+  Tensor name##_backward_a(const Tensor& gy, const Tensor& x, const Tensor& y); \
+  Tensor name##_backward_b(const Tensor& gy, const Tensor& x, const Tensor& y);
 KG_BINARY_OPS(KG_DECLARE)
 #undef KG_DECLARE
 

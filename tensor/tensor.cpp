@@ -6,13 +6,19 @@
 namespace kg {
 
 Tensor Tensor::view_of(const std::shared_ptr<Storage>& storage, int64_t offset, const Shape& shape, Dtype dtype) {
-  CHECK((offset + shape.numel()) * size_of(dtype) <= storage->bytes(), "[view_of] view ", shape, " at ", offset,
+  return view_of(storage, offset, shape, shape.contiguous_strides(), dtype);
+}
+Tensor Tensor::view_of(const std::shared_ptr<Storage>& storage, int64_t offset, const Shape& shape,
+                       const Shape& strides, Dtype dtype) {
+  int64_t last = shape.numel() > 0 ? offset : offset - 1;
+  for (int i = 0; i < shape.rank() && shape.numel() > 0; ++i) last += (shape[i] - 1) * strides[i];
+  CHECK((last + 1) * size_of(dtype) <= storage->bytes(), "[view_of] view ", shape, " at ", offset,
         " is larger than its storage of ", storage->bytes(), " bytes");
   Tensor t;
   t.storage_ = storage;
   t.offset_ = offset;
   t.shape_ = shape;
-  t.strides_ = shape.contiguous_strides();
+  t.strides_ = strides;
   t.dtype_ = dtype;
   t.device_ = storage->device();
   return t;

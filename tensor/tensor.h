@@ -80,6 +80,8 @@ class Tensor {
   void bump_version() const { ++storage_->version; }
   // A view of `storage` from element `offset` on; flat parameter buffers are cut up with it.
   static Tensor view_of(const std::shared_ptr<Storage>& storage, int64_t offset, const Shape& shape, Dtype dtype);
+  static Tensor view_of(const std::shared_ptr<Storage>& storage, int64_t offset, const Shape& shape,
+                        const Shape& strides, Dtype dtype);
 
  private:
   std::shared_ptr<Storage> storage_;

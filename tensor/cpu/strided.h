@@ -1,5 +1,5 @@
-// Walking strided tensors of one shape together: axes that merge in memory are merged, then rows of the last axis are
-// visited in row-major order, in parallel.
+// Walking strided tensors of one shape together: axes that merge in memory are merged, then runs of the innermost axis
+// are visited in parallel.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ struct Walk {
   std::array<Shape, N> strides;
 
   explicit Walk(const Shape& s, const std::array<const Tensor*, N>& operands) {
-    for (int axis = 0; axis < s.rank(); ++axis) {
+    for (int axis : memory_order(s, *operands[0])) {
       if (s[axis] == 1) continue;
       bool merges = shape.rank() > 0;
       for (int n = 0; n < N && merges; ++n)
@@ -38,6 +38,14 @@ struct Walk {
       shape.push_back(1);
       for (auto& st : strides) st.push_back(1);
     }
+  }
+
+  // Axes from the largest stride of the first operand to the smallest, so that a permuted but dense tensor is one run.
+  static std::vector<int> memory_order(const Shape& s, const Tensor& first) {
+    std::vector<int> axes;
+    for (int axis = 0; axis < s.rank(); ++axis) axes.push_back(axis);
+    std::stable_sort(axes.begin(), axes.end(), [&](int a, int b) { return first.strides()[a] > first.strides()[b]; });
+    return axes;
   }
 
   int64_t inner() const { return shape.back(); }
