@@ -4,6 +4,8 @@ pip install numpy safetensors; python make_formats.py
 """
 
 import pathlib
+import struct
+import zlib
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -55,3 +57,17 @@ save_file(
     out / "mixed.safetensors",
     {"note": "caf\u00e9 \"quoted\""},
 )
+
+# What only archives beyond 4 GiB need, in a small one: sizes and offset in the zip64 extra field, zip64 end record.
+content = (out / "f4_v1.npy").read_bytes()
+packed = zlib.compress(content)[2:-4]  # raw deflate
+name, ones, sizes = b"matrix.npy", 2**32 - 1, (len(content), len(packed))
+common = struct.pack("<HHHHHIIIHH", 45, 0, 8, 0, 33, zlib.crc32(content), ones, ones, len(name), 28)
+extra = struct.pack("<HHQQQ", 1, 24, *sizes, 0)
+local = b"PK\3\4" + common + name + extra + packed
+entry = b"PK\1\2" + struct.pack("<H", 45) + common + struct.pack("<HHHII", 0, 0, 0, 0, ones) + name + extra
+end64 = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, len(entry), len(local))
+locator = b"PK\6\7" + struct.pack("<IQI", 0, len(local + entry), 1)
+end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 2**16 - 1, 2**16 - 1, ones, ones, 0)
+(out / "zip64.npz").write_bytes(local + entry + end64 + locator + end)
+assert np.array_equal(np.load(out / "zip64.npz")["matrix"], matrix.astype("<f4"))
