@@ -1,0 +1,77 @@
+#include "nn/flat.h"
+
+#include <set>
+
+#include "nn/layout.h"
+
+namespace kg {
+namespace {
+constexpr int64_t kAlignment = 16;
+int64_t aligned(int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
+}  // namespace
+
+FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups) {
+  int64_t end = 0;
+  std::set<const Meta*> seen;
+  for (const ParameterGroup& group : groups) {
+    const int64_t begin = end;
+    for (const auto& [name, parameter] : group.parameters) {
+      if (!parameter->requires_grad()) continue;
+      CHECK(seen.insert(parameter->meta.get()).second, "[optimizer] parameter '", name, "' is given twice");
+      add(name, parameter, end);
+      end += aligned(parameter->numel());
+    }
+    groups_.push_back({begin, end, group.weight_decay, group.lr_scale});
+  }
+  CHECK(!entries_.empty(), "[optimizer] there is no parameter that requires a gradient");
+  const Tensor& first = entries_[0].parameter->value;
+  values_ = Tensor::zeros({end}, first.dtype(), first.device());
+  gradients_ = Tensor::zeros({end}, first.dtype(), first.device());
+  for (const auto& [name, parameter, begin] : entries_) {
+    const Tensor value = cut_like(values_, begin, parameter->value);
+    const Tensor gradient = cut_like(gradients_, begin, parameter->value);
+    value.copy_from(parameter->value);
+    if (parameter->meta->grad.defined()) gradient.copy_from(parameter->meta->grad);
+    parameter->value = value;
+    parameter->meta->grad = gradient;
+  }
+}
+
+void FlatParameters::add(const std::string& name, Var* parameter, int64_t begin) {
+  const Tensor& value = parameter->value;
+  CHECK(is_dense(value), "[optimizer] parameter '", name, "' must fill its memory without gaps");
+  if (!entries_.empty()) {
+    const Tensor& first = entries_[0].parameter->value;
+    CHECK(value.dtype() == first.dtype() && value.device() == first.device(), "[optimizer] parameter '", name, "' is ",
+          name_of(value.dtype()), ", '", entries_[0].name, "' is ", name_of(first.dtype()),
+          "; all must have one dtype and device");
+  }
+  entries_.push_back({name, parameter, begin});
+}
+
+NamedTensors FlatParameters::cut(const Tensor& flat, const std::string& prefix) const {
+  CHECK(flat.shape() == values_.shape() && flat.is_contiguous(), "[optimizer] a flat buffer has shape ",
+        values_.shape(), ", got ", flat.shape());
+  NamedTensors parts;
+  for (const auto& [name, parameter, begin] : entries_)
+    parts.emplace_back(prefix + name, cut_like(flat, begin, parameter->value));
+  return parts;
+}
+
+std::string FlatParameters::first_not_finite(const Tensor& flat) const {
+  if (all_finite(flat)) return "";
+  for (const auto& [name, parameter, begin] : entries_)
+    if (!all_finite(flat.slice(0, begin, begin + parameter->numel()))) return name;
+  return "";
+}
+
+void FlatParameters::check_bound() const {
+  for (const auto& [name, parameter, begin] : entries_) {
+    const Tensor& grad = parameter->meta->grad;
+    CHECK(parameter->value.storage() == values_.storage() && grad.defined() && grad.storage() == gradients_.storage(),
+          "[optimizer] parameter '", name,
+          "' no longer lies in this optimizer's buffer: to() was called or another optimizer was made after it");
+  }
+}
+
+}  // namespace kg

@@ -1,0 +1,53 @@
+// FlatParameters: moves the values and gradients of parameters into one flat buffer each, so that zeroing, clipping, an
+// optimizer step and averaging are one call. The parameters become views of it, each in the memory layout that it had.
+// A parameter starts at a multiple of 16 elements (64 bytes of f32); the gaps stay 0 and change no sum.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nn/module.h"
+
+namespace kg {
+
+// Parameters that are optimised alike. Frozen ones are left out.
+struct ParameterGroup {
+  NamedParameters parameters;
+  double weight_decay = 0;
+  double lr_scale = 1;
+};
+
+class FlatParameters {
+ public:
+  explicit FlatParameters(const std::vector<ParameterGroup>& groups);
+
+  const Tensor& values() const { return values_; }  // (n), the gaps included
+  const Tensor& gradients() const { return gradients_; }
+
+  struct Range {
+    int64_t begin, end;
+    double weight_decay, lr_scale;
+  };
+  const std::vector<Range>& groups() const { return groups_; }  // one for each group, in the order given
+
+  // A buffer of the same form (moments, averages), cut into the parameters' shapes under prefix + name.
+  NamedTensors cut(const Tensor& flat, const std::string& prefix = "") const;
+  // Name of the first parameter whose part of `flat` holds an infinity or NaN; empty if none does.
+  std::string first_not_finite(const Tensor& flat) const;
+  // Throws if a parameter or its gradient has been moved out of the buffers.
+  void check_bound() const;
+
+ private:
+  struct Entry {
+    std::string name;
+    Var* parameter;
+    int64_t begin;
+  };
+  void add(const std::string& name, Var* parameter, int64_t begin);
+
+  std::vector<Entry> entries_;
+  std::vector<Range> groups_;
+  Tensor values_, gradients_;
+};
+
+}  // namespace kg
