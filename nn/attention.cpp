@@ -1,0 +1,46 @@
+#include "nn/attention.h"
+
+namespace kg {
+
+MultiHeadAttention::MultiHeadAttention(int64_t width, int64_t heads, double dropout, bool with_bias)
+    : in_proj_weight(Tensor::empty({3 * width, width})),
+      out_proj(width, width, with_bias),
+      heads(heads),
+      dropout(dropout) {
+  CHECK(heads > 0 && width % heads == 0, "[attention] width ", width, " is not a multiple of ", heads, " heads");
+  init::xavier_uniform(in_proj_weight.value, width, 3 * width);
+  reg("in_proj_weight", in_proj_weight);
+  if (with_bias) {
+    in_proj_bias = Var(Tensor::zeros({3 * width}));
+    reg("in_proj_bias", in_proj_bias);
+    init::zeros(out_proj.bias.value);
+  }
+  reg("out_proj", out_proj);
+}
+
+// q (B, Tq, H, D), k and v (B, Tk, H, D) -> (B, Tq, C)
+Var MultiHeadAttention::attend(const Var& q, const Var& k, const Var& v, const AttentionMask& mask) const {
+  const Var y = attention(
+      q, k, v,
+      {.causal = mask.causal, .key_mask = mask.key_mask, .bias = mask.bias, .dropout = training() ? dropout : 0});
+  return out_proj(reshape(y, {q.size(0), q.size(1), q.size(2) * q.size(3)}));
+}
+
+Var MultiHeadAttention::operator()(const Var& x, const AttentionMask& mask) const {
+  const int64_t width = x.size(2);
+  const Var qkv = reshape(linear(x, in_proj_weight, in_proj_bias), {x.size(0), x.size(1), 3 * heads, width / heads});
+  return attend(slice(qkv, 2, 0, heads), slice(qkv, 2, heads, 2 * heads), slice(qkv, 2, 2 * heads, 3 * heads), mask);
+}
+
+Var MultiHeadAttention::operator()(const Var& x, const Var& memory, const AttentionMask& mask) const {
+  const int64_t width = x.size(2), head = width / heads;
+  const auto project = [&](const Var& from, int64_t begin, int64_t end) {
+    const Var bias = in_proj_bias.defined() ? slice(in_proj_bias, 0, begin, end) : Var();
+    const Var y = linear(from, slice(in_proj_weight, 0, begin, end), bias);
+    return reshape(y, {from.size(0), from.size(1), (end - begin) / head, head});
+  };
+  const Var kv = project(memory, width, 3 * width);
+  return attend(project(x, 0, width), slice(kv, 2, 0, heads), slice(kv, 2, heads, 2 * heads), mask);
+}
+
+}  // namespace kg

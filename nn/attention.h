@@ -1,0 +1,33 @@
+// Multi-head attention with the parameters of torch.nn.MultiheadAttention. Letters: B batch, T time, C width, H heads.
+// in_proj_weight (3C, C) and in_proj_bias (3C) hold query, key and value above each other; then out_proj.
+#pragma once
+
+#include "nn/linear.h"
+
+namespace kg {
+
+// Which keys a query sees. key_mask u8 (B, Tk): 0 hides a key (PyTorch's padding mask says the opposite).
+struct AttentionMask {
+  bool causal = false;
+  Tensor key_mask;
+  Var bias;  // (B or 1, H or 1, Tq, Tk), added to the scores
+};
+
+class MultiHeadAttention : public Module {
+ public:
+  MultiHeadAttention(int64_t width, int64_t heads, double dropout = 0, bool with_bias = true);
+  // Self-attention: x (B, T, C) -> (B, T, C).
+  Var operator()(const Var& x, const AttentionMask& mask = {}) const;
+  // Cross-attention: queries from x (B, Tq, C), keys and values from memory (B, Tk, C) -> (B, Tq, C).
+  Var operator()(const Var& x, const Var& memory, const AttentionMask& mask = {}) const;
+
+  Var in_proj_weight, in_proj_bias;
+  Linear out_proj;
+  int64_t heads;
+  double dropout;
+
+ private:
+  Var attend(const Var& q, const Var& k, const Var& v, const AttentionMask& mask) const;
+};
+
+}  // namespace kg
