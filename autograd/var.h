@@ -43,6 +43,8 @@ struct Meta {
   bool requires_grad = false;
   Shape shape;
   Tensor grad;                 // undefined until something arrives
+  bool owned = false;          // grad is this record's own buffer, to be added to in place
+  bool used = false;           // backward has run through it
   std::shared_ptr<Node> node;  // none for a leaf
   ~Meta();                     // iterative: a long chain of nodes must not overflow the stack
 };
@@ -70,6 +72,16 @@ class NoGrad {
   NoGrad();
   ~NoGrad();
   NoGrad(const NoGrad&) = delete;
+
+ private:
+  bool before_;
+};
+// The opposite, inside a NoGrad: checkpoint() records again while backward runs.
+class EnableGrad {
+ public:
+  EnableGrad();
+  ~EnableGrad();
+  EnableGrad(const EnableGrad&) = delete;
 
  private:
   bool before_;
