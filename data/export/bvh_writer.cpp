@@ -8,8 +8,8 @@
 #include <charconv>
 #include <numbers>
 
+#include "data/export/figure.h"
 #include "data/formats/file.h"
-#include "tensor/error.h"
 
 namespace kg {
 namespace {
@@ -150,19 +150,10 @@ void append_order(std::vector<int>& order, int joint) {
     if (kParents[child] == joint) append_order(order, child);
 }
 
-void check_motion(const Joints& joints, double fps) {
-  CHECK(!joints.empty(), "[bvh] a motion without frames cannot be written");
-  CHECK(fps > 0 && std::isfinite(fps), "[bvh] frames a second must be above 0, are ", fps);
-  for (std::size_t t = 0; t < joints.size(); ++t)
-    for (int j = 0; j < kJoints; ++j)
-      CHECK(std::isfinite(dot(joints[t][j], joints[t][j])), "[bvh] frame ", t, ", joint ", kJointNames[j],
-            " has no finite position");
-}
-
 }  // namespace
 
 std::string encode_bvh(const Joints& joints, double fps) {
-  check_motion(joints, fps);
+  check_motion(joints, fps, "bvh");
   const std::array<Vec3, kJoints> offsets = rest_offsets(joints);
   std::string text = "HIERARCHY\n";
   append_joint(text, kPelvis, offsets, 0);

@@ -161,11 +161,11 @@ TEST(BvhWriter, TPoseOffsets) {
   const Bvh bvh = parse(encode_bvh(joints));
   for (const Node& node : bvh.nodes) {
     if (node.name == "left_elbow") {
-      EXPECT_NEAR(node.offset.x, 25.684, 1e-4);  // the left arm along +x, its length in centimetres
+      EXPECT_NEAR(node.offset.x, 100 * kBoneLengths[kLeftElbow], 1e-5);  // along +x, centimetres
       EXPECT_NEAR(node.offset.y, 0, 1e-4);
     }
     if (node.name == "right_knee") {
-      EXPECT_NEAR(node.offset.y, -39.019, 1e-4);
+      EXPECT_NEAR(node.offset.y, -100 * kBoneLengths[kRightKnee], 1e-5);
     }
   }
 }
