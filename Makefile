@@ -1,0 +1,75 @@
+# A thin front for CMake: `make demo` and `make test` are the only command needed on a fresh Debian machine.
+.PHONY: all deps demo test bench asan fuzz format format-check clean help
+.DEFAULT_GOAL := all
+
+JOBS         ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+CMAKE_FLAGS  ?=
+
+PACKAGES        := g++ cmake make ninja-build libdnnl-dev libgtest-dev zlib1g-dev nlohmann-json3-dev libcli11-dev libstb-dev
+BENCH_PACKAGES  := libbenchmark-dev
+FUZZ_PACKAGES   := clang libclang-rt-dev libomp-dev
+FORMAT_PACKAGES := clang-format
+
+# $(call install,packages): installs what is missing as root or with sudo; else prints the command to run and stops.
+define install
+@command -v dpkg-query >/dev/null || { echo "deps: not a Debian system; needed are what Debian calls: $(1)"; exit 0; }; \
+missing=; for p in $(1); do \
+  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+[ -z "$$missing" ] && exit 0; \
+if [ "$$(id -u)" = 0 ]; then run=env; elif sudo -n true 2>/dev/null; then run="sudo env"; else \
+  echo "deps: missing packages. Run this, then make again:"; echo "  sudo apt-get install$$missing"; exit 1; fi; \
+echo "deps: installing$$missing"; \
+apt="$$run DEBIAN_FRONTEND=noninteractive apt-get"; \
+$$apt install -qq -y --no-install-recommends $$missing >/dev/null 2>&1 || \
+  { $$apt update -qq && $$apt install -qq -y --no-install-recommends $$missing >/dev/null; } || \
+  { echo "deps: apt-get could not install$$missing"; exit 1; }
+endef
+
+# $(call build,folder,options): configures once, builds. The generator is chosen when the folder is new.
+define build
+@[ -f $(1)/CMakeCache.txt ] || g="-G Ninja"; cmake -S . -B $(1) $$g --log-level=NOTICE $(2) $(CMAKE_FLAGS)
+@cmake --build $(1) -j $(JOBS)
+endef
+
+SOURCES = $(shell git ls-files '*.h' '*.cpp' 2>/dev/null || find . -name build\* -prune -o \( -name '*.h' -o -name '*.cpp' \) -print)
+
+all: deps  ## release build in build/bin
+	$(call build,build,)
+
+deps:  ## install missing Debian packages, or print the command that does
+	$(call install,$(PACKAGES))
+
+demo: all  ## make the built-in set, train, generate; look at out/demo/index.html
+	build/bin/demo --out out/demo
+
+test: all  ## build and run all tests
+	@tests/run.sh build
+
+bench: deps  ## benchmarks (Google Benchmark)
+	$(call install,$(BENCH_PACKAGES))
+	$(call build,build,-DKG_BENCH=ON)
+	build/bin/bench
+
+asan: deps  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer, without those named Slow
+	$(call build,build-asan,-DKG_SANITIZE=ON)
+	@tests/run.sh build-asan '--gtest_filter=-*Slow*'
+
+fuzz: deps  ## fuzz every parser for FUZZ_SECONDS seconds each (clang, libFuzzer)
+	$(call install,$(FUZZ_PACKAGES))
+	$(call build,build-fuzz,-DKG_FUZZ=ON -DKG_TESTS=OFF -DCMAKE_CXX_COMPILER=clang++)
+	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
+
+format:  ## clang-format every source file
+	$(call install,$(FORMAT_PACKAGES))
+	@clang-format -i $(SOURCES)
+
+format-check:  ## fail when a file is not formatted
+	$(call install,$(FORMAT_PACKAGES))
+	@clang-format --dry-run -Werror $(SOURCES)
+
+clean:  ## remove the build folders (runs in out/ stay)
+	rm -rf build build-asan build-fuzz
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1: /p' Makefile
