@@ -1,0 +1,102 @@
+// T2M-GPT's transformer (Zhang et al. 2023, section 3.2): a causal transformer over [condition, token_0, token_1, ...]
+// that predicts token_0, token_1, ..., end. C width, K codes; ids 0..K-1 are codes, K ends a motion, K + 1 pads. Names
+// of modules and parameters are those of the public checkpoints.
+#pragma once
+
+#include "nn/dropout.h"
+#include "nn/embedding.h"
+#include "nn/linear.h"
+#include "nn/norm.h"
+#include "nn/positions.h"
+
+namespace kg {
+
+struct GptConfig {
+  int64_t codes = 512;
+  int64_t condition = 512;  // width of the text feature
+  int64_t width = 1024, heads = 16, layers = 18, feedforward = 4096;
+  int64_t context = 51;  // positions: the condition and up to context - 1 tokens
+  double dropout = 0.1;
+};
+
+// Keys and values of the positions seen so far, for one layer: (B, context, H, D).
+struct KeyValueCache {
+  Tensor k, v;
+};
+
+class CausalSelfAttention : public Module {
+ public:
+  CausalSelfAttention(int64_t width, int64_t heads, double dropout);
+  Var operator()(const Var& x) const;                                                // (B, T, C)
+  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& cache) const;  // (B, C)
+
+  Linear key, query, value, proj;
+  int64_t heads;
+  double dropout;
+};
+
+class GptBlock : public Module {
+ public:
+  explicit GptBlock(const GptConfig& config);
+  Var operator()(const Var& x) const;
+  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& cache) const;
+
+ private:
+  struct Mlp : Module {
+    explicit Mlp(const GptConfig& config);
+    Linear in, out;
+  };
+  LayerNorm ln1, ln2;
+  CausalSelfAttention attn;
+  Mlp mlp;
+  double dropout_;
+};
+
+class Gpt : public Module {
+ public:
+  explicit Gpt(const GptConfig& config);
+
+  // condition (B, condition), ids (B, T) i32 with T < context -> logits (B, T + 1, K + 1): position i predicts token i.
+  Var operator()(const Var& condition, const Tensor& ids) const;
+
+  // One decoding step for B sequences: condition (B, condition) at position 0, else the last ids (B) -> logits (B, K +
+  // 1). Each row depends on its own row only, bit for bit, whatever the batch.
+  Tensor step(const Tensor& condition, const Tensor& ids, int64_t position, std::vector<KeyValueCache>& caches) const;
+  std::vector<KeyValueCache> make_caches(int64_t batch) const;
+
+  const GptConfig& config() const { return config_; }
+  int32_t end_id() const { return int32_t(config_.codes); }
+  int32_t pad_id() const { return int32_t(config_.codes) + 1; }
+
+ private:
+  GptConfig config_;
+  Tensor positions_;  // (context, C), fixed sinusoidal
+  struct Base : Module {
+    explicit Base(const GptConfig& config);
+    Embedding tok_emb;
+    Linear cond_emb;
+    Embedding pos_embedding;  // in the public checkpoints, never used
+    ModuleList<GptBlock> blocks;
+  } trans_base;
+  struct Head : Module {
+    explicit Head(const GptConfig& config);
+    ModuleList<GptBlock> blocks;
+    LayerNorm ln_f;
+    Linear head;
+  } trans_head;
+};
+
+// A batch of token rows for training: ids (B, context) holds len tokens, end, pads.
+struct GptBatch {
+  Tensor ids;
+  std::vector<int64_t> lengths;  // tokens, without end
+};
+// Replaces each id with probability 1 - keep by a random code (section 3.2, "corrupted sequence"), ends and pads
+// included.
+Tensor corrupt(const Tensor& ids, double keep, int64_t codes, Philox random);
+// Mean cross-entropy over tokens and end of each sample, then over samples. `inputs` (B, context - 1).
+Var gpt_loss(const Var& logits, const GptBatch& batch);
+// Share of the tokens (and ends) that the largest logit predicts.
+double gpt_accuracy(const Tensor& logits, const GptBatch& batch);
+
+}  // namespace kg

@@ -1,0 +1,27 @@
+// Sampling token sequences from the transformer: key/value cache, whole batch at once, a random stream for each
+// sequence.
+#pragma once
+
+#include "models/t2m_gpt/gpt.h"
+
+namespace kg {
+
+struct SampleOptions {
+  bool greedy = false;
+  double temperature = 1;
+  int64_t top_k = 0;       // 0: all
+  double top_p = 1;        // the smallest set of codes with at least this probability
+  int64_t min_tokens = 1;  // the end may not come before
+  int64_t max_tokens = 0;  // 0: context - 1
+  uint64_t seed = 0;
+};
+
+// condition (B, condition) -> a token sequence each, without the end. Sequence b draws from stream streams[b] of the
+// seed: the result does not depend on which others are in the batch.
+std::vector<std::vector<int32_t>> sample(const Gpt& gpt, const Tensor& condition, const std::vector<uint64_t>& streams,
+                                         const SampleOptions& options);
+
+// One draw from a row of logits (n) by a uniform number u in [0, 1).
+int32_t draw(const Tensor& logits, const SampleOptions& options, double u);
+
+}  // namespace kg

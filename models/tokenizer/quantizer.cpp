@@ -1,0 +1,110 @@
+#include "models/tokenizer/quantizer.h"
+
+#include <cmath>
+
+#include "nn/losses.h"
+
+namespace kg {
+namespace {
+constexpr const char* kNames[] = {"ema_reset", "ema", "reset", "learned"};
+}
+
+CodebookUpdate codebook_update_from(const std::string& name) {
+  for (int i = 0; i < 4; ++i)
+    if (name == kNames[i]) return CodebookUpdate(i);
+  fail(ErrorCode::input, "quantizer \"", name, "\" is unknown; use ema_reset, ema, reset or learned");
+}
+const char* name_of(CodebookUpdate update) { return kNames[int(update)]; }
+
+Quantizer::Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay)
+    : codebook(Tensor::zeros({codes, width})),
+      code_sum(Tensor::zeros({codes, width})),
+      code_count(Tensor::zeros({codes})),
+      initialized(Tensor::zeros({1}, Dtype::u8)),
+      update_(update),
+      decay_(decay) {
+  if (update == CodebookUpdate::learned || update == CodebookUpdate::reset)
+    reg("codebook", codebook);
+  else
+    reg_buffer("codebook", codebook.value);
+  reg_buffer("code_sum", code_sum);
+  reg_buffer("code_count", code_count);
+  reg_buffer("initialized", initialized);
+}
+
+Tensor Quantizer::ids(const Tensor& x) const {
+  const Shape& s = x.shape();
+  Shape shape = s;
+  shape.erase(s.rank() - 1);
+  return nearest_code(x.contiguous().reshape({-1, s.back()}), codebook.value).reshape(shape);
+}
+Tensor Quantizer::codes(const Tensor& ids) const { return embedding(codebook.value, ids); }
+
+Tensor Quantizer::tile(const Tensor& x) const {
+  const int64_t k = codebook.size(0), d = codebook.size(1), n = x.size(0);
+  if (n >= k) return x.slice(0, 0, k);
+  const Tensor out = Tensor::empty({k, d}, x.dtype());
+  fill_normal(out, 0, 0.01 / std::sqrt(double(d)), default_generator().next());
+  for (int64_t at = 0; at < k; at += n) {
+    const int64_t rows = std::min(n, k - at);
+    add_(out.slice(0, at, at + rows), x.slice(0, 0, rows));
+  }
+  return out;
+}
+
+void Quantizer::start(const Tensor& x) {
+  codebook.value.copy_from(tile(x));
+  code_sum.copy_from(codebook.value);
+  code_count.fill(1);
+  initialized.fill(1);
+}
+
+void Quantizer::update(const Tensor& x, const Tensor& ids, const Tensor& counts) {
+  const int64_t k = codebook.size(0);
+  lerp_(code_sum, index_add(codebook.shape(), 0, ids, x), 1 - decay_);
+  lerp_(code_count, counts, 1 - decay_);
+  const bool average = update_ == CodebookUpdate::ema || update_ == CodebookUpdate::ema_reset;
+  const bool reset = update_ == CodebookUpdate::reset || update_ == CodebookUpdate::ema_reset;
+  const Tensor spare = reset ? tile(x) : Tensor();
+  const std::vector<double> count = (average ? code_count : counts).to_vector();
+  for (int64_t i = 0; i < k; ++i) {
+    const Tensor code = codebook.value.select(0, i);
+    const bool alive = count[size_t(i)] >= 1;
+    if (reset && !alive)
+      code.copy_from(spare.select(0, i));
+    else if (average && count[size_t(i)] > 1e-6)
+      code.copy_from(affine(code_sum.select(0, i), 1 / count[size_t(i)], 0));
+  }
+}
+
+Quantizer::Output Quantizer::operator()(const Var& x) {
+  const int64_t k = codebook.size(0), d = codebook.size(1);
+  const Tensor flat = x.value.contiguous().reshape({-1, d});
+  if (training() && initialized.item() == 0) start(flat);
+
+  Output out;
+  Quantized q = quantize_straight_through(x, codebook.value);
+  out.y = q.y;
+  out.ids = q.ids;
+  // The codes as they are now: the update below changes the codebook for the next batch only.
+  out.loss = mse_loss(x, Var(q.y.value));
+  if (codebook.requires_grad())
+    out.loss = out.loss + mse_loss(reshape(embedding(codebook, q.ids), x.shape()), detach(x));
+
+  const Tensor counts = index_add({k, 1}, 0, q.ids, Tensor::ones({flat.size(0), 1}, x.dtype())).reshape({k});
+  double entropy = 0;
+  out.used = 0;
+  for (double n : counts.to_vector()) {
+    const double p = n / double(flat.size(0));
+    entropy -= p * std::log(p + 1e-7);
+    out.used += n > 0;
+  }
+  out.perplexity = std::exp(entropy);
+  if (training() && update_ != CodebookUpdate::learned) {
+    NoGrad guard;
+    update(flat, q.ids, counts);
+  }
+  return out;
+}
+
+}  // namespace kg

@@ -1,0 +1,50 @@
+// Vector quantiser (van den Oord et al. 2017) with the codebook updates of T2M-GPT (Zhang et al. 2023, section 3.1):
+// moving averages of the vectors assigned to each code, and reset of codes that are hardly used. x (N, d), codebook (K,
+// d).
+#pragma once
+
+#include "nn/module.h"
+
+namespace kg {
+
+enum class CodebookUpdate {
+  ema_reset,  // moving average, dead codes replaced by vectors of the batch
+  ema,        // moving average alone
+  reset,      // learned by gradient, dead codes replaced
+  learned     // by gradient alone: codebook loss + commitment loss
+};
+CodebookUpdate codebook_update_from(const std::string& name);
+const char* name_of(CodebookUpdate update);
+
+class Quantizer : public Module {
+ public:
+  Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay = 0.99);
+
+  struct Output {
+    Var y;              // the codes, with the gradient of x passed straight through
+    Var loss;           // commitment loss mean |x - sg(code)|^2 (+ codebook loss mean |sg(x) - code|^2 where learned)
+    Tensor ids;         // (N) i32
+    double perplexity;  // exp(entropy) of the batch's code use
+    int64_t used;       // codes that the batch uses
+  };
+  // x (..., d). In training mode the first batch fills the codebook, and each batch then updates it after its use.
+  Output operator()(const Var& x);
+  Tensor ids(const Tensor& x) const;      // (..., d) -> (...) i32
+  Tensor codes(const Tensor& ids) const;  // (...) -> (..., d)
+
+  int64_t size() const { return codebook.size(0); }
+
+  Var codebook;                 // (K, d): a parameter where learned, else a buffer
+  Tensor code_sum, code_count;  // moving sums and counts of the assigned vectors
+  Tensor initialized;           // u8 (1)
+
+ private:
+  void start(const Tensor& x);
+  void update(const Tensor& x, const Tensor& ids, const Tensor& counts);
+  Tensor tile(const Tensor& x) const;  // the first K rows of x, repeated with a little noise when there are fewer
+
+  CodebookUpdate update_;
+  double decay_;
+};
+
+}  // namespace kg

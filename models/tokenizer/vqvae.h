@@ -1,0 +1,117 @@
+// Motion VQ-VAE of T2M-GPT (Zhang et al. 2023, figure 2): x (B, T, D) normalised features, T a multiple of 4
+//   encoder: conv, two stages of [strided conv, residual blocks], conv      (B, T, D) -> (B, T/4, W)
+//   quantiser                                                               (B, T/4, W) -> codes
+//   decoder: conv, two stages of [residual blocks, upsample, conv], 2 convs (B, T/4, W) -> (B, T, D)
+// Names of modules and parameters are those of the public checkpoints.
+#pragma once
+
+#include "models/tokenizer/quantizer.h"
+#include "nn/conv1d.h"
+
+namespace kg {
+
+struct VqVaeConfig {
+  int64_t features = 263;
+  int64_t width = 512;  // channels, and the width of a code
+  int64_t codes = 512;
+  CodebookUpdate update = CodebookUpdate::ema_reset;
+  double decay = 0.99;       // of the codebook's moving averages
+  double commitment = 0.02;  // weight of the commitment loss
+  double position = 0.5;     // weight of the extra loss on the local joint positions
+};
+
+inline constexpr int64_t kFramesPerToken = 4;
+
+// x + conv1(relu(conv3(relu(x)))), the 3-tap convolution dilated.
+class ResidualBlock : public Module {
+ public:
+  ResidualBlock(int64_t width, int dilation);
+  Var operator()(const Var& x) const;
+  Conv1d conv1, conv2;
+};
+
+// Residual blocks with dilations 9, 3, 1.
+class ResidualStack : public Module {
+ public:
+  explicit ResidualStack(int64_t width);
+  Var operator()(Var x) const;
+  ModuleList<ResidualBlock> model;
+};
+
+class DownStage : public Module {
+ public:
+  explicit DownStage(int64_t width);
+  Var operator()(const Var& x) const { return blocks(conv(x)); }
+  Conv1d conv;
+  ResidualStack blocks;
+};
+class UpStage : public Module {
+ public:
+  explicit UpStage(int64_t width);
+  Var operator()(const Var& x) const { return conv(upsample_nearest(blocks(x), 2)); }
+  ResidualStack blocks;
+  Conv1d conv;
+};
+
+class MotionEncoder : public Module {
+ public:
+  MotionEncoder(int64_t features, int64_t width);
+  Var operator()(const Var& x) const;
+
+ private:
+  struct Layers : Module {
+    Layers(int64_t features, int64_t width);
+    Conv1d in;
+    DownStage stage0, stage1;
+    Conv1d out;
+  } model;
+};
+class MotionDecoder : public Module {
+ public:
+  MotionDecoder(int64_t features, int64_t width);
+  Var operator()(const Var& x) const;
+
+ private:
+  struct Layers : Module {
+    Layers(int64_t features, int64_t width);
+    Conv1d in;
+    UpStage stage0, stage1;
+    Conv1d mid, out;
+  } model;
+};
+
+class VqVae : public Module {
+ public:
+  explicit VqVae(const VqVaeConfig& config);
+
+  struct Output {
+    Var reconstruction;  // (B, T, D)
+    Var encoded;         // (B, T/4, W) before quantisation
+    Quantizer::Output quantized;
+  };
+  Output operator()(const Var& x);
+  struct Loss {
+    Var total, reconstruction, commitment, position;
+  };
+  // SmoothL1 over all features + commitment + SmoothL1 over the local joint positions (features 4:67 of 263).
+  Loss loss(const Output& output, const Tensor& x) const;
+
+  Tensor encode(const Tensor& x) const;    // (B, T, D) -> (B, T/4) i32
+  Tensor decode(const Tensor& ids) const;  // (B, n) i32 -> (B, 4n, D)
+
+  const VqVaeConfig& config() const { return config_; }
+  MotionEncoder& encoder() { return vqvae.encoder; }
+  MotionDecoder& decoder() { return vqvae.decoder; }
+  Quantizer& quantizer() { return vqvae.quantizer; }
+
+ private:
+  VqVaeConfig config_;
+  struct Parts : Module {
+    explicit Parts(const VqVaeConfig& config);
+    MotionEncoder encoder;
+    MotionDecoder decoder;
+    Quantizer quantizer;
+  } vqvae;
+};
+
+}  // namespace kg
