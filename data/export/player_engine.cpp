@@ -129,7 +129,7 @@ class GlRenderer {
     this.ground = compile(gl, SHADERS.ground);
     this.trail = compile(gl, SHADERS.trail);
     this.colors = {each: 3, values: new Float32Array(LIMBS.flatMap(limb => limb.color))};
-    const mesh = [], indices = [], around = 28, rings = 9;
+    const mesh = [], indices = [], around = 20, rings = 6;
     for (const end of [0, 1])
       for (let ring = 0; ring < rings; ++ring)
         for (let i = 0; i <= around; ++i) mesh.push(2 * Math.PI * i / around, (end ? rings - 1 - ring : ring) / (rings - 1), end);

@@ -10,7 +10,7 @@ const HOLD = .5;  // seconds on the last frame before a section repeats
 const options = {playing: false, loop: true, follow: true, trail: true, speed: 1};
 const toolbar = document.querySelector('.toolbar'), help = document.querySelector('.help');
 const control = name => toolbar.querySelector(`[data-do=${name}]`);
-let colors, renderer = null;
+let colors, renderer = null, quality = 1, slowTicks = 0;
 try {
   renderer = new GlRenderer();
 } catch (error) {
@@ -153,7 +153,7 @@ addEventListener('keydown', event => {
 });
 
 function drawCard(card, section) {
-  const {canvas, context, motion} = card, density = Math.min(2, devicePixelRatio || 1);
+  const {canvas, context, motion} = card, density = Math.min(2, devicePixelRatio || 1) * quality;
   const width = Math.round(canvas.clientWidth * density), height = Math.round(canvas.clientHeight * density);
   if (!width || !height) return;
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, {width, height});
@@ -178,11 +178,17 @@ function drawSection(section) {
   section.output.textContent = `frame ${frame + 1} / ${frames} · ${shown.toFixed(2)} / ${section.duration.toFixed(2)} s · ${+fps.toFixed(2)} fps`;
 }
 
-// The clock: seconds of real time times the speed, cut so that a hidden tab does not jump.
+// The clock: seconds of real time times the speed, cut so that a hidden tab does not jump. Where pictures take long (no
+// GPU) they are drawn with fewer pixels.
 let before = null;
 function tick(now) {
-  const passed = before === null ? 0 : Math.min(.1, (now - before) / 1000);
+  const passed = before === null ? 0 : Math.min(.25, (now - before) / 1000);
   before = now;
+  slowTicks = options.playing && passed > .07 ? slowTicks + 1 : 0;
+  if (slowTicks > 8 && quality > .5) {
+    quality = Math.max(.5, quality * .8);
+    slowTicks = 0;
+  }
   for (const section of sections) {
     const wanted = options.follow ? 1 : 0, view = section.view;
     if (view.following !== wanted) {
@@ -207,7 +213,7 @@ const watcher = new IntersectionObserver(entries => entries.forEach(entry => {
   for (const section of sections)
     for (const card of section.cards)
       if (card.canvas === entry.target) { card.visible = entry.isIntersecting; section.dirty = true; }
-}), {rootMargin: '100px'});
+}));
 sections.forEach(section => section.cards.forEach(card => watcher.observe(card.canvas)));
 new ResizeObserver(dirtyAll).observe(document.body);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', readColors);

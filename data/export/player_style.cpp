@@ -38,7 +38,7 @@ canvas {
   display: block; width: 100%; height: clamp(270px, 44vh, 480px); cursor: grab; touch-action: pan-y; outline: none;
   background: linear-gradient(var(--sky), var(--floor) 62%, var(--sky));
 }
-figure:only-child canvas { height: clamp(320px, 66vh, 760px); }
+figure:only-child canvas { height: clamp(300px, 60vh, 760px); }
 canvas:active { cursor: grabbing; }
 canvas:focus-visible { box-shadow: inset 0 0 0 2px var(--accent); }
 figcaption { padding: 10px 14px 12px; border-top: 1px solid var(--edge); overflow-wrap: anywhere; }
@@ -55,7 +55,7 @@ figcaption span { display: block; color: var(--soft); }
   font-size: 13px; color: var(--soft); font-variant-numeric: tabular-nums; min-width: 21em; text-align: right;
 }
 .toolbar {
-  position: fixed; left: 50%; bottom: 14px; transform: translateX(-50%); z-index: 2; max-width: calc(100vw - 16px);
+  position: fixed; left: 8px; right: 8px; bottom: 14px; width: fit-content; margin: 0 auto; z-index: 2;
   display: flex; flex-wrap: wrap; justify-content: center; align-items: center; gap: 4px; padding: 6px 8px;
   border: 1px solid var(--edge); border-radius: 26px; background: var(--card); box-shadow: 0 6px 28px rgb(0 0 0 / .18);
 }
