@@ -1,0 +1,190 @@
+// Parsing of caption lines and caption tables.
+#include "data/sets/captions.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "data/formats/file.h"
+#include "tensor/error.h"
+
+namespace kg {
+namespace {
+
+constexpr uint64_t kMaxBytes = uint64_t{256} << 20;
+constexpr std::string_view kBlank = " \t\r";
+
+std::string_view trim(std::string_view s) {
+  const size_t begin = s.find_first_not_of(kBlank);
+  return begin == s.npos ? std::string_view() : s.substr(begin, s.find_last_not_of(kBlank) - begin + 1);
+}
+
+std::vector<std::string_view> split(std::string_view s, char separator) {
+  std::vector<std::string_view> parts;
+  for (size_t at = 0;; ++at) {
+    const size_t end = std::min(s.find(separator, at), s.size());
+    parts.push_back(s.substr(at, end - at));
+    if (end == s.size()) return parts;
+    at = end;
+  }
+}
+
+// fn(line without its end, number from 1) for each line that is not blank.
+template <class Fn>
+void for_each_line(std::string_view text, Fn fn) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // UTF-8 byte order mark
+  int number = 0;
+  for (const std::string_view line : split(text, '\n')) {
+    ++number;
+    if (!trim(line).empty()) fn(line, number);
+  }
+}
+
+bool to_number(std::string_view text, double& value) {
+  text = trim(text);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// Seconds as HumanML3D writes them; its NaN stands for 0.
+double to_seconds(std::string_view text, const char* what) {
+  double value = 0;
+  CHECK_INPUT(to_number(text, value), what, " must be a number of seconds, is '", text, "'");
+  if (std::isnan(value)) value = 0;
+  CHECK_INPUT(value >= 0 && value < 1e6, what, " must be from 0 to 1e6 seconds, is '", text, "'");
+  return value;
+}
+
+void check_span(double start, double end) {
+  CHECK_INPUT((start == 0 && end == 0) || end > start, "end (", end, " s) must come after start (", start,
+              " s), or both be 0 for the whole clip");
+}
+
+Caption parse_line(std::string_view line) {
+  const std::vector<std::string_view> fields = split(trim(line), '#');
+  CHECK_INPUT(fields.size() == 4, "expected caption#words#start#end, found ", fields.size(), " field(s)");
+  Caption caption{std::string(trim(fields[0])), {}, to_seconds(fields[2], "start"), to_seconds(fields[3], "end")};
+  CHECK_INPUT(!caption.text.empty(), "the caption is empty");
+  check_span(caption.start, caption.end);
+  for (const std::string_view token : split(fields[1], ' ')) {
+    if (trim(token).empty()) continue;
+    const size_t slash = token.find('/');
+    CHECK_INPUT(
+        slash != token.npos && slash > 0 && slash + 1 < token.size() && token.find('/', slash + 1) == token.npos,
+        "expected word/TAG, found '", token, "'");
+    caption.tokens.emplace_back(trim(token));
+  }
+  return caption;
+}
+
+CaptionRow parse_row(std::string_view line) {
+  const std::vector<std::string_view> fields = split(line, '\t');
+  CHECK_INPUT(fields.size() == 2 || fields.size() == 5,
+              "expected name, source, start, end and caption, or name and caption, separated by tabs; found ",
+              fields.size(), " field(s)");
+  CaptionRow row{std::string(trim(fields[0])), "", std::string(trim(fields.back()))};
+  if (fields.size() == 5) {
+    row.source = trim(fields[1]);
+    row.start = to_seconds(fields[2], "start");
+    row.end = to_seconds(fields[3], "end");
+  }
+  if (row.name.ends_with(".bvh") || row.name.ends_with(".npy")) row.name.resize(row.name.size() - 4);
+  CHECK_INPUT(!row.name.empty(), "the clip's name is empty");
+  CHECK_INPUT(!row.caption.empty(), "the caption of ", row.name, " is empty");
+  CHECK_INPUT(row.caption.find('#') == std::string::npos,
+              "a caption cannot hold '#', which ends it in HumanML3D's files");
+  check_span(row.start, row.end);
+  return row;
+}
+
+// A first line is a header when its third field is no number, or in a table of two columns when it begins with the word
+// for a clip.
+bool is_header(std::string_view line) {
+  const std::vector<std::string_view> fields = split(line, '\t');
+  double ignored = 0;
+  if (fields.size() == 5) return !to_number(fields[2], ignored) && !to_number(fields[3], ignored);
+  constexpr std::array<std::string_view, 6> kWords = {"name", "clip", "trial", "file", "motion", "id"};
+  return fields.size() == 2 && std::find(kWords.begin(), kWords.end(), trim(fields[0])) != kWords.end();
+}
+
+// 0.0, 2.5: the shortest digits that say it, with a decimal point as Python writes.
+std::string format_seconds(double seconds) {
+  char digits[32];
+  std::string text(digits, std::to_chars(digits, digits + sizeof digits, seconds, std::chars_format::fixed).ptr);
+  return text.find('.') == text.npos ? text + ".0" : text;
+}
+
+template <class Fn>
+void with_place(const std::string& file, int line, Fn fn) {
+  try {
+    fn();
+  } catch (const Error& error) {
+    throw Error(error.code, file + ", line " + std::to_string(line) + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+std::vector<Caption> parse_captions(std::string_view text, const std::string& file, std::vector<std::string>* bad) {
+  std::vector<Caption> captions;
+  for_each_line(text, [&](std::string_view line, int number) {
+    try {
+      with_place(file, number, [&] { captions.push_back(parse_line(line)); });
+    } catch (const Error& error) {
+      if (!bad) throw;
+      bad->push_back(error.what());
+    }
+  });
+  return captions;
+}
+
+std::string format_captions(const std::vector<Caption>& captions) {
+  std::string text;
+  for (const Caption& caption : captions) {
+    text += caption.text + '#';
+    for (size_t i = 0; i < caption.tokens.size(); ++i) text += (i ? " " : "") + caption.tokens[i];
+    text += '#' + format_seconds(caption.start) + '#' + format_seconds(caption.end) + '\n';
+  }
+  return text;
+}
+
+std::vector<std::string> untagged_tokens(std::string_view caption) {
+  std::vector<std::string> tokens;
+  std::string word;
+  const auto flush = [&] {
+    if (!word.empty()) tokens.push_back(word + "/OTHER");
+    word.clear();
+  };
+  for (const char c : caption) {
+    const bool upper = c >= 'A' && c <= 'Z', lower = c >= 'a' && c <= 'z', beyond_ascii = (c & 0x80) != 0;
+    if (upper || lower || beyond_ascii) {
+      word += upper ? static_cast<char>(c - 'A' + 'a') : c;
+    } else if (c != '-') {  // hyphens are deleted, as in the published token lists
+      flush();
+    }
+  }
+  flush();
+  return tokens;
+}
+
+std::vector<CaptionRow> parse_caption_table(std::string_view text, const std::string& file) {
+  std::vector<CaptionRow> rows;
+  bool first = true;
+  for_each_line(text, [&](std::string_view line, int number) {
+    const bool header = std::exchange(first, false) && is_header(line);
+    if (header) return;
+    with_place(file, number, [&] { rows.push_back(parse_row(line)); });
+    rows.back().line = number;
+  });
+  CHECK_INPUT(!rows.empty(), file,
+              ": no captions; expected lines of name, source, start, end and caption separated by tabs");
+  return rows;
+}
+
+std::vector<CaptionRow> read_caption_table(const std::filesystem::path& path) {
+  return parse_caption_table(read_file(path, kMaxBytes), path.string());
+}
+
+}  // namespace kg

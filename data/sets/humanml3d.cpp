@@ -1,0 +1,139 @@
+// Reading of the HumanML3D layout.
+#include "data/sets/humanml3d.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "data/formats/file.h"
+#include "data/formats/npy.h"
+#include "data/motion/features.h"
+#include "tensor/error.h"
+#include "tensor/parallel.h"
+
+namespace kg {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr uint64_t kMaxTextBytes = uint64_t{64} << 20;
+
+// What one clip's files hold.
+struct ClipFiles {
+  bool absent = false, not_finite = false;
+  Tensor features;
+  std::vector<Caption> captions;
+  std::vector<std::string> bad_captions;
+};
+
+bool all_finite(const Tensor& t) {
+  const float* x = t.data<float>();
+  return std::all_of(x, x + t.numel(), [](float v) { return std::isfinite(v); });
+}
+
+ClipFiles read_clip(const fs::path& root, const std::string& name, const LoadOptions& options) {
+  ClipFiles clip;
+  const fs::path path = root / "new_joint_vecs" / (name + ".npy");
+  clip.absent = !fs::exists(path);
+  if (clip.absent) return clip;
+  const Tensor features = read_npy(path);
+  CHECK_INPUT(features.rank() == 2 && features.size(1) == kFeatures, path.string(), ": a clip must be (frames, ",
+              kFeatures, "), this one is ", features.shape());
+  clip.features = features.to(Dtype::f32).contiguous();
+  clip.not_finite = !all_finite(clip.features);
+  if (clip.not_finite || !options.captions) return clip;
+  const fs::path text = root / "texts" / (name + ".txt");
+  if (fs::exists(text))
+    clip.captions = parse_captions(read_file(text, kMaxTextBytes), text.string(), &clip.bad_captions);
+  return clip;
+}
+
+// A, B ... Z, AA, AB ...: the prefix of the n-th sub-clip of a clip.
+std::string letters(int n) {
+  std::string text;
+  for (++n; n > 0; n = (n - 1) / 26) text.insert(text.begin(), static_cast<char>('A' + (n - 1) % 26));
+  return text;
+}
+
+void add_items(Dataset& set, const std::string& name, ClipFiles& clip, const LoadOptions& options) {
+  const auto fits = [&](int64_t frames) {
+    const bool yes = frames >= options.min_frames && frames <= options.max_frames;
+    set.wrong_length += !yes;
+    return yes;
+  };
+  const int64_t frames = clip.features.size(0);
+  if (!options.captions) {
+    if (fits(frames)) set.items.push_back({name, clip.features, {}});
+    return;
+  }
+  set.bad_captions.insert(set.bad_captions.end(), clip.bad_captions.begin(), clip.bad_captions.end());
+  if (clip.captions.empty()) return void(++set.without_caption);
+  if (!fits(frames)) return;  // as in the reference, a clip of another length gives no sub-clips either
+  Item whole{name, clip.features, {}};
+  int parts = 0;
+  for (Caption& caption : clip.captions) {
+    if (caption.whole()) {
+      whole.captions.push_back(std::move(caption));
+      continue;
+    }
+    const int64_t begin = std::min(frames, int64_t(caption.start * kFps)),
+                  end = std::min(frames, int64_t(caption.end * kFps));
+    if (!fits(end - begin)) continue;
+    const std::string part = letters(parts++) + "_" + name;
+    set.items.push_back({part, clip.features.slice(0, begin, end), {std::move(caption)}});
+  }
+  if (!whole.captions.empty()) set.items.push_back(std::move(whole));
+}
+
+}  // namespace
+
+std::vector<std::string> read_split(const fs::path& root, const std::string& split) {
+  const fs::path path = root / (split + ".txt");
+  std::istringstream lines(read_file(path, kMaxTextBytes));
+  std::vector<std::string> names;
+  for (std::string line; std::getline(lines, line);) {
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    if (line.empty()) continue;
+    CHECK_INPUT(line.find('/') == std::string::npos, path.string(), ": '", line, "' is no clip name");
+    names.push_back(std::move(line));
+  }
+  CHECK_INPUT(!names.empty(), path.string(), ": lists no clips");
+  return names;
+}
+
+Dataset load_humanml3d(const fs::path& root, const std::string& split, LoadOptions options) {
+  CHECK_INPUT(fs::is_directory(root / "new_joint_vecs"), root.string(),
+              ": no data set in HumanML3D's layout (new_joint_vecs/ is missing); make one with prepare_data");
+  CHECK_INPUT(!options.captions || fs::is_directory(root / "texts"), root.string(), ": texts/ is missing");
+  const std::vector<std::string> names = read_split(root, split);
+  Dataset set;
+  set.statistics = read_statistics(root);
+  set.listed = int64_t(names.size());
+  std::vector<ClipFiles> clips(names.size());
+  parallel_for(int64_t(names.size()), 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) clips[size_t(i)] = read_clip(root, names[size_t(i)], options);
+  });
+  for (size_t i = 0; i < clips.size(); ++i) {
+    set.absent += clips[i].absent;
+    set.not_finite += clips[i].not_finite;
+    if (!clips[i].absent && !clips[i].not_finite) add_items(set, names[i], clips[i], options);
+    clips[i] = {};
+  }
+  CHECK_INPUT(!set.items.empty(), root.string(), ", split ", split, ": nothing can be used: ", set.summary());
+  return set;
+}
+
+std::string Dataset::summary() const {
+  std::ostringstream text;
+  text << items.size() << " items from " << listed << " clips";
+  const auto add = [&](int64_t count, const char* what) {
+    if (count > 0) text << ", " << count << ' ' << what;
+  };
+  add(absent, "without file");
+  add(not_finite, "with NaN");
+  add(wrong_length, "too short or too long");
+  add(without_caption, "without caption");
+  add(int64_t(bad_captions.size()), "bad caption lines");
+  return text.str();
+}
+
+}  // namespace kg

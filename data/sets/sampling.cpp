@@ -1,0 +1,83 @@
+// Orders, windows and crops as functions of (seed, position).
+#include "data/sets/sampling.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "tensor/error.h"
+
+namespace kg {
+namespace {
+
+constexpr uint64_t kOrderPurpose = 0x6F72646572, kWindowPurpose = 0x77696E646F77;  // "order", "window"
+
+}  // namespace
+
+ShuffledOrder::ShuffledOrder(int64_t count, int64_t batch, uint64_t seed) : count_(count), batch_(batch), seed_(seed) {
+  CHECK(count > 0 && batch > 0, "[ShuffledOrder] needs something to order and a batch size, got ", count, " and ",
+        batch);
+  CHECK(count < int64_t{1} << 32, "[ShuffledOrder] orders fewer than 2^32 things, got ", count);
+  epoch_length_ = count >= batch ? count / batch * batch : count;
+}
+
+int64_t ShuffledOrder::at(int64_t position) {
+  CHECK(position >= 0, "[ShuffledOrder] position ", position, " is negative");
+  const int64_t epoch = position / epoch_length_;
+  if (epoch != epoch_) {  // Fisher-Yates
+    const Philox random = draw(seed_, epoch, kOrderPurpose);
+    order_.resize(size_t(count_));
+    std::iota(order_.begin(), order_.end(), int64_t{0});
+    for (int64_t i = count_ - 1; i > 0; --i)
+      std::swap(order_[size_t(i)], order_[random.below(uint64_t(i), uint32_t(i + 1))]);
+    epoch_ = epoch;
+  }
+  return order_[size_t(position % epoch_length_)];
+}
+
+WindowSampler::WindowSampler(std::vector<Tensor> clips, int window, int batch, uint64_t seed)
+    : clips_(std::move(clips)),
+      window_(window),
+      batch_(batch),
+      seed_(seed),
+      order_(int64_t(clips_.size()), batch, seed) {
+  CHECK(window > 0, "[WindowSampler] window ", window, " must be positive");
+  for (Tensor& clip : clips_) {
+    CHECK(clip.rank() == 2 && clip.dtype() == Dtype::f32 && clip.size(0) >= window && clip.size(1) == clips_[0].size(1),
+          "[WindowSampler] a clip must be (", window, " or more, ", clips_[0].size(-1), ") f32, got ", clip.shape());
+    clip = clip.contiguous();
+  }
+}
+
+Tensor WindowSampler::batch(int64_t iteration) {
+  const int64_t width = clips_[0].size(1), block = window_ * width;
+  const Tensor out = Tensor::empty({batch_, window_, width});
+  for (int64_t i = 0; i < batch_; ++i) {
+    const int64_t position = iteration * batch_ + i;
+    const Tensor& clip = clips_[size_t(order_.at(position))];
+    const int64_t begin = draw(seed_, position, kWindowPurpose).below(0, uint32_t(clip.size(0) - window_ + 1));
+    std::memcpy(out.data<float>() + i * block, clip.data<float>() + begin * width, size_t(block) * sizeof(float));
+  }
+  return out;
+}
+
+Crop aligned_crop(int frames, Philox random, int unit) {
+  CHECK(unit > 0 && frames >= unit, "[aligned_crop] ", frames, " frames have no unit of ", unit);
+  const int length = frames / unit * unit;
+  return {int(random.below(0, uint32_t(frames - length + 1))), length};
+}
+
+Crop random_crop(int frames, Philox random, int unit) {
+  CHECK(unit > 0 && frames >= unit, "[random_crop] ", frames, " frames have no unit of ", unit);
+  int length = frames / unit * unit;
+  if (length > unit && random.below(1, 3) == 0) length -= unit;
+  return {int(random.below(0, uint32_t(frames - length + 1))), length};
+}
+
+Crop jittered_tokens(int tokens, Philox random) {
+  CHECK(tokens > 0, "[jittered_tokens] there are no tokens");
+  if (tokens == 1 || random.below(0, 3) != 0) return {0, tokens};
+  return {int(random.below(1, 2)), tokens - 1};
+}
+
+}  // namespace kg

@@ -1,0 +1,59 @@
+// What is drawn in training: the order of clips, windows, crops, captions. All of it is a function of a seed and a
+// position, so a run resumes exactly from the number of its iteration.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "tensor/random.h"
+#include "tensor/tensor.h"
+
+namespace kg {
+
+// Endless epochs over `count` things, each in a fresh order. An epoch is made of whole batches, so up to batch - 1
+// things are left out of it (others each time); with fewer things than a batch, batches run on into the next epoch.
+class ShuffledOrder {
+ public:
+  ShuffledOrder(int64_t count, int64_t batch, uint64_t seed);
+  int64_t epoch_length() const { return epoch_length_; }
+  int64_t batches_per_epoch() const { return count_ >= batch_ ? count_ / batch_ : 1; }
+  int64_t at(int64_t position);  // position = iteration * batch + place in the batch
+
+ private:
+  int64_t count_, batch_, epoch_length_, epoch_ = -1;
+  uint64_t seed_;
+  std::vector<int64_t> order_;  // of epoch_
+};
+
+// Windows for the motion tokenizer: clips uniform, a random place in each.
+class WindowSampler {
+ public:
+  // Clips (T, D) f32, each at least `window` frames long, as the model is to see them (normalised).
+  WindowSampler(std::vector<Tensor> clips, int window, int batch, uint64_t seed);
+  int64_t batches_per_epoch() const { return order_.batches_per_epoch(); }
+  Tensor batch(int64_t iteration);  // (batch, window, D)
+
+ private:
+  std::vector<Tensor> clips_;
+  int window_, batch_;
+  uint64_t seed_;
+  ShuffledOrder order_;
+};
+
+struct Crop {
+  int begin = 0, frames = 0;
+};
+// A whole number of 4-frame units: all of them, or one less in one case of three; placed at random. For models that see
+// motions (evaluators, MoMask).
+Crop random_crop(int frames, Philox random, int unit = 4);
+// All whole units, placed at random: what is encoded to tokens.
+Crop aligned_crop(int frames, Philox random, int unit = 4);
+// Token jitter of T2M-GPT: in one case of three the first or the last token is dropped.
+Crop jittered_tokens(int tokens, Philox random);
+
+// The random numbers of one place of one batch; `purpose` keeps uses apart.
+inline Philox draw(uint64_t seed, int64_t position, uint64_t purpose) {
+  return {seed, mix(purpose, uint64_t(position))};
+}
+
+}  // namespace kg
