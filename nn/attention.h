@@ -9,8 +9,8 @@ namespace kg {
 // Which keys a query sees. key_mask u8 (B, Tk): 0 hides a key (PyTorch's padding mask says the opposite).
 struct AttentionMask {
   bool causal = false;
-  Tensor key_mask;
-  Var bias;  // (B or 1, H or 1, Tq, Tk), added to the scores
+  Tensor key_mask = {};
+  Var bias = {};  // (B or 1, H or 1, Tq, Tk), added to the scores
 };
 
 class MultiHeadAttention : public Module {

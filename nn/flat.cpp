@@ -34,6 +34,7 @@ FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups) {
     if (parameter->meta->grad.defined()) gradient.copy_from(parameter->meta->grad);
     parameter->value = value;
     parameter->meta->grad = gradient;
+    parameter->meta->owned = true;  // backward adds to it in place
   }
 }
 

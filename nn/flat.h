@@ -20,6 +20,8 @@ struct ParameterGroup {
 class FlatParameters {
  public:
   explicit FlatParameters(const std::vector<ParameterGroup>& groups);
+  FlatParameters(const FlatParameters&) = delete;
+  FlatParameters& operator=(const FlatParameters&) = delete;
 
   const Tensor& values() const { return values_; }  // (n), the gaps included
   const Tensor& gradients() const { return gradients_; }

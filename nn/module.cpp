@@ -97,6 +97,7 @@ void Module::to(Dtype dtype) {
   for (const auto& [name, parameter] : named_parameters()) {
     convert(parameter->value);
     parameter->meta->grad = Tensor();
+    parameter->meta->owned = false;
   }
   for (const auto& [name, buffer] : named_buffers())
     if (is_float(buffer->dtype())) convert(*buffer);

@@ -12,6 +12,8 @@ class AdamW {
   // `options.weight_decay` is for the first form, which makes one group; groups carry their own.
   AdamW(const Module& module, const AdamOptions& options);
   AdamW(const std::vector<ParameterGroup>& groups, const AdamOptions& options);
+  AdamW(const AdamW&) = delete;
+  AdamW& operator=(const AdamW&) = delete;
 
   void zero_grad();
   // The global norm of the gradients, before clipping. The factor min(1, max_norm / (norm + 1e-6)) is applied by the
