@@ -33,6 +33,7 @@ class WordTransformer : public TextEncoder {
   Var encode(const std::vector<std::string>& captions) const override;
   int64_t width() const override { return config_.width; }
   const WordVocabulary& vocabulary() const { return vocabulary_; }
+  const WordTransformerConfig& config() const { return config_; }
 
  private:
   WordVocabulary vocabulary_;

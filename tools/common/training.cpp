@@ -1,0 +1,76 @@
+#include "tools/common/training.h"
+
+#include <cmath>
+
+#include "tools/common/csv.h"
+#include "tools/common/interrupt.h"
+#include "tools/common/progress.h"
+
+namespace kg {
+
+int run_training(const TrainingLoop& loop, const RunFolder& folder, AdamW& optimizer, TrainingState state, bool quiet) {
+  std::vector<std::string> columns = loop.step_columns;
+  columns.insert(columns.end(), loop.eval_columns.begin(), loop.eval_columns.end());
+  CsvLog log(folder.log(), columns, folder.resuming() ? state.iteration : -1);
+  Progress progress(loop.title, state.iteration, loop.max_iters, quiet);
+  default_generator() = state.random;
+
+  auto save = [&](const std::filesystem::path& path) {
+    state.random = default_generator();
+    TensorFile file = loop.model_file();
+    append_training(file, optimizer, state);
+    write_checkpoint(path, loop.kind, std::move(file));
+  };
+  auto evaluate = [&] {
+    const Generator before = default_generator();
+    NoGrad guard;
+    const std::vector<double> values = loop.evaluate();
+    default_generator() = before;
+    return values;
+  };
+
+  const InterruptGuard interrupts;
+  while (state.iteration < loop.max_iters) {
+    const std::vector<double> figures = loop.step(state.iteration);
+    ++state.iteration;
+    for (size_t i = 0; i < figures.size(); ++i)
+      if (!std::isfinite(figures[i]))
+        fail(ErrorCode::diverged, loop.title, ": ", loop.step_columns[i], " is ", figures[i], " at iteration ",
+             state.iteration, "; lower --lr. The last checkpoint is ", folder.last().string());
+
+    const bool last = state.iteration == loop.max_iters;
+    std::vector<double> row = figures;
+    if (loop.evaluate && (last || state.iteration % loop.eval_every == 0)) {
+      const std::vector<double> values = evaluate();
+      std::string text = "iteration " + std::to_string(state.iteration) + ", validation:";
+      for (size_t i = 0; i < values.size(); ++i)
+        text +=
+            "  " + loop.eval_columns[i] + " " + figure_text(values[i]) + (i < loop.units.size() ? loop.units[i] : "");
+      progress.note(text);
+      row.insert(row.end(), values.begin(), values.end());
+      if (!values.empty() && std::isfinite(values[0]) && (!state.has_best || values[0] < state.best)) {
+        state.best = values[0];
+        state.has_best = true;
+        save(folder.best());
+      }
+    }
+    row.resize(columns.size(), std::nan(""));
+    log.row(state.iteration, row);
+
+    std::vector<Figure> shown;
+    for (size_t i = 0; i < figures.size(); ++i) shown.push_back({loop.step_columns[i], figures[i]});
+    progress.update(state.iteration, shown, loop.samples);
+    if (interrupted()) {
+      save(folder.last());
+      progress.finish();
+      std::fprintf(stderr, "interrupted; saved %s at iteration %lld. Go on with --resume.\n", folder.last().c_str(),
+                   static_cast<long long>(state.iteration));
+      return int(ErrorCode::interrupted);
+    }
+    if (last || state.iteration % loop.save_every == 0) save(folder.last());
+  }
+  progress.finish();
+  return 0;
+}
+
+}  // namespace kg
