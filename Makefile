@@ -26,10 +26,10 @@ $$apt install -qq -y --no-install-recommends $$missing >/dev/null 2>&1 || \
   { echo "deps: apt-get could not install$$missing"; exit 1; }
 endef
 
-# $(call build,folder,options): configures once, builds. The generator is chosen when the folder is new.
+# $(call build,folder,options[,target]): configures once, builds. The generator is chosen when the folder is new.
 define build
 @[ -f $(1)/CMakeCache.txt ] || g="-G Ninja"; cmake -S . -B $(1) $$g --log-level=NOTICE $(2) $(CMAKE_FLAGS)
-@cmake --build $(1) -j $(JOBS)
+@cmake --build $(1) -j $(JOBS) $(if $(3),--target $(3))
 endef
 
 SOURCES = $(shell git ls-files '*.h' '*.cpp' 2>/dev/null || find . -name build\* -prune -o \( -name '*.h' -o -name '*.cpp' \) -print)
@@ -57,7 +57,7 @@ asan: deps  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer, 
 
 fuzz: deps  ## fuzz every parser for FUZZ_SECONDS seconds each (clang, libFuzzer)
 	$(call install,$(FUZZ_PACKAGES))
-	$(call build,build-fuzz,-DKG_FUZZ=ON -DKG_TESTS=OFF -DCMAKE_CXX_COMPILER=clang++)
+	$(call build,build-fuzz,-DKG_FUZZ=ON -DKG_TESTS=OFF -DCMAKE_CXX_COMPILER=clang++,fuzzers)
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 
 format:  ## clang-format every source file

@@ -8,6 +8,7 @@
 #include <numbers>
 #include <ostream>
 
+#include "data/formats/elements.h"
 #include "data/formats/file.h"
 #include "tensor/error.h"
 
@@ -47,6 +48,8 @@ class Parser {
   }
 
   Bvh parse() {
+    const std::string foreign = foreign_content(text_);
+    CHECK_INPUT(foreign.empty(), name_, ": not a BVH file: ", foreign);
     expect("HIERARCHY");
     std::string_view word = next_word();
     while (same_word(word, "ROOT")) {

@@ -8,7 +8,8 @@
 
 namespace kg {
 
-// Lower-case words of a caption: runs of ASCII letters, digits and UTF-8 bytes; everything else separates.
+// Lower-case words of a caption: runs of ASCII letters, digits and characters beyond ASCII; everything else separates,
+// typographic quotes and dashes (U+2000 to U+203F) like their plain forms. Text that is not UTF-8 is an Error (input).
 std::vector<std::string> split_words(std::string_view caption);
 
 class WordVocabulary {

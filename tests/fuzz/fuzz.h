@@ -1,6 +1,5 @@
-// What the fuzz targets share. The files of tests/golden/formats are their seeds:
-//   build/bin/fuzz_npy -max_total_time=60 -max_len=4096 CORPUS tests/golden/formats
-// where new finds go to the folder CORPUS.
+// What the fuzz targets share. `make fuzz` runs all; one alone, with new inputs kept in the folder CORPUS:
+//   build-fuzz/bin/fuzz_npy -max_total_time=60 -max_len=4096 CORPUS tests/golden/formats
 #pragma once
 
 #include <cstddef>
