@@ -6,7 +6,9 @@ JOBS         ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 CMAKE_FLAGS  ?=
 
-PACKAGES        := g++ cmake make ninja-build libdnnl-dev libgtest-dev zlib1g-dev nlohmann-json3-dev libcli11-dev libstb-dev
+# ocl-icd-opencl-dev: the CMake file of libdnnl-dev asks for it.
+PACKAGES        := g++ cmake make ninja-build libdnnl-dev ocl-icd-opencl-dev libgtest-dev zlib1g-dev \
+                   nlohmann-json3-dev libcli11-dev libstb-dev
 BENCH_PACKAGES  := libbenchmark-dev
 FUZZ_PACKAGES   := clang libclang-rt-dev libomp-dev
 FORMAT_PACKAGES := clang-format

@@ -7,7 +7,7 @@
 
 namespace kg {
 
-int32_t draw(const Tensor& logits, const SampleOptions& o, double u) {
+int32_t draw_token(const Tensor& logits, const SampleOptions& o, double u) {
   const std::vector<double> x = logits.to_vector();
   const int64_t n = int64_t(x.size());
   std::vector<int32_t> order(x.size());
@@ -49,7 +49,7 @@ std::vector<std::vector<int32_t>> sample(const Gpt& gpt, const Tensor& condition
       const Tensor row = logits.select(0, b);
       if (position < o.min_tokens) row.select(0, gpt.end_id()).fill(-std::numeric_limits<double>::infinity());
       const Philox random{o.seed, streams[size_t(b)]};
-      const int32_t id = draw(row, o, double(random.uniform(uint64_t(position))));
+      const int32_t id = draw_token(row, o, double(random.uniform(uint64_t(position))));
       if (id == gpt.end_id()) {
         done[size_t(b)] = true;
         continue;

@@ -22,6 +22,6 @@ std::vector<std::vector<int32_t>> sample(const Gpt& gpt, const Tensor& condition
                                          const SampleOptions& options);
 
 // One draw from a row of logits (n) by a uniform number u in [0, 1).
-int32_t draw(const Tensor& logits, const SampleOptions& options, double u);
+int32_t draw_token(const Tensor& logits, const SampleOptions& options, double u);
 
 }  // namespace kg

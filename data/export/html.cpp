@@ -1,0 +1,171 @@
+// The page around the player. Motions are embedded as base64 of little-endian int16, (frames, 22, 3), in units of at
+// least 0.1 mm about the middle of the motion's box.
+#include "data/export/html.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "data/export/figure.h"
+#include "data/export/player.h"
+#include "data/formats/file.h"
+#include "tensor/error.h"
+
+namespace kg {
+namespace {
+
+using nlohmann::json;
+
+std::string escape(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+std::string base64(const std::string& bytes) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    unsigned three = 0;
+    for (std::size_t k = 0; k < 3; ++k)
+      three = three << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (int k = 3; k >= 0; --k) out += kDigits[three >> 6 * k & 63];
+  }
+  for (std::size_t i = 0; i < (3 - bytes.size() % 3) % 3; ++i) out[out.size() - 1 - i] = '=';
+  return out;
+}
+
+json encode_motion(const HtmlMotion& motion) {
+  check_motion(motion.joints, motion.fps, "html");
+  Vec3 low = motion.joints[0][0], high = low, ahead;
+  for (const Pose& pose : motion.joints) {
+    ahead += facing(pose);
+    for (const Vec3& p : pose) {
+      low = {std::min(low.x, p.x), std::min(low.y, p.y), std::min(low.z, p.z)};
+      high = {std::max(high.x, p.x), std::max(high.y, p.y), std::max(high.z, p.z)};
+    }
+  }
+  const Vec3 middle = (low + high) / 2, reach = (high - low) / 2;
+  const double unit = std::max(1e-4, std::max({reach.x, reach.y, reach.z}) / 32767);
+  std::string bytes;
+  for (const Pose& pose : motion.joints)
+    for (const Vec3& p : pose)
+      for (const double value : {p.x - middle.x, p.y - middle.y, p.z - middle.z}) {
+        const auto steps = static_cast<std::uint16_t>(std::lround(value / unit));
+        bytes += static_cast<char>(steps & 255);
+        bytes += static_cast<char>(steps >> 8);
+      }
+  return {{"frames", motion.joints.size()},
+          {"fps", motion.fps},
+          {"unit", unit},
+          {"middle", {middle.x, middle.y, middle.z}},
+          {"ground", ground_height(motion.joints)},
+          {"azimuth", std::atan2(ahead.x, ahead.z)},
+          {"joints", base64(bytes)}};
+}
+
+json encode_limbs() {
+  json limbs = json::array();
+  for (const Limb& limb : kLimbs) {
+    const Color color = side_color(limb.side);
+    limbs.push_back({{"a", limb.a},
+                     {"b", limb.b},
+                     {"ra", limb.radius_a},
+                     {"rb", limb.radius_b},
+                     {"face", limb.side == Side::face},
+                     {"color", {color.r, color.g, color.b}}});
+  }
+  return limbs;
+}
+
+// JSON that may stand in a <script>: no "<" in it can end the element.
+std::string script_json(const json& value) {
+  std::string out;
+  for (const char c : value.dump(-1, ' ', false, json::error_handler_t::replace)) {
+    if (c == '<')
+      out += "\\u003c";
+    else
+      out += c;
+  }
+  return out;
+}
+
+std::string section_html(const HtmlSection& section) {
+  std::string out = "<section>\n";
+  if (!section.title.empty()) out += "<h2>" + escape(section.title) + "</h2>\n";
+  if (!section.text.empty()) out += "<p>" + escape(section.text) + "</p>\n";
+  out += "<div class=\"cards\">\n";
+  for (const HtmlMotion& motion : section.motions) {
+    const std::string label = escape(motion.title + (motion.subtitle.empty() ? "" : ": ") + motion.subtitle);
+    out += "<figure><canvas tabindex=\"0\" role=\"img\" aria-label=\"" + label +
+           "\"></canvas><span class=\"count\"></span>";
+    out += "<figcaption><b>" + escape(motion.title) + "</b> <span>" + escape(motion.subtitle) +
+           "</span></figcaption></figure>\n";
+  }
+  return out +
+         "</div>\n<div class=\"timeline\"><input type=\"range\" min=\"0\" value=\"0\" step=\"1\" aria-label=\"Frame\">"
+         "<output></output></div>\n</section>\n";
+}
+
+// Buttons carry the action that the script gives them, and their key.
+constexpr const char* kToolbar = R"html(<div class="toolbar" role="toolbar" aria-label="Player">
+<button data-do="back" title="One frame back (left arrow)" aria-label="One frame back"><svg viewBox="0 0 24 24"><path d="M6 5h2.4v14H6zM18 5v14l-8.4-7z"/></svg></button>
+<button data-do="play" class="play" title="Play or pause (space)" aria-label="Play or pause"><svg viewBox="0 0 24 24"><path class="when-paused" d="M7 4.5v15l12.5-7.5z"/><path class="when-playing" d="M6.5 5h4v14h-4zM13.5 5h4v14h-4z"/></svg></button>
+<button data-do="forward" title="One frame on (right arrow)" aria-label="One frame on"><svg viewBox="0 0 24 24"><path d="M15.6 5H18v14h-2.4zM6 5v14l8.4-7z"/></svg></button>
+<label title="Speed ([ and ])"><select data-do="speed" aria-label="Speed"><option value="0.1">0.1&times;</option><option value="0.25">0.25&times;</option><option value="0.5">0.5&times;</option><option value="1" selected>1&times;</option><option value="1.5">1.5&times;</option><option value="2">2&times;</option></select></label>
+<span class="gap"></span>
+<button data-do="loop" class="toggle" aria-pressed="true" title="Repeat (L)">Loop</button>
+<button data-do="follow" class="toggle" aria-pressed="true" title="Camera follows the body (F)">Follow</button>
+<button data-do="trail" class="toggle" aria-pressed="true" title="Path of the root on the ground (T)">Trail</button>
+<button data-do="reset" class="toggle" title="First view again (R or double click)">Reset view</button>
+<button data-do="help" class="toggle" aria-expanded="false" aria-label="Help" title="Help (?)">?</button>
+</div>
+<div class="help" hidden><b>Mouse</b><span>drag: turn &middot; shift or right drag: move &middot; wheel: zoom (click the picture first, or hold Ctrl, where the page scrolls) &middot; double click: first view</span>
+<b>Touch</b><span>drag sideways: turn &middot; two fingers: zoom and move</span>
+<b>Keys</b><span><kbd>space</kbd> play &middot; <kbd>&larr;</kbd> <kbd>&rarr;</kbd> step &middot; <kbd>Home</kbd> start &middot; <kbd>[</kbd> <kbd>]</kbd> speed &middot; <kbd>shift</kbd> + arrows turn &middot; <kbd>+</kbd> <kbd>&minus;</kbd> zoom &middot; <kbd>L</kbd> loop &middot; <kbd>F</kbd> follow &middot; <kbd>T</kbd> trail &middot; <kbd>R</kbd> first view</span></div>
+)html";
+
+}  // namespace
+
+std::string encode_html(const std::string& page_title, const std::string& intro,
+                        const std::vector<HtmlSection>& sections) {
+  json data = {{"limbs", encode_limbs()}, {"sections", json::array()}};
+  std::string body;
+  for (const HtmlSection& section : sections) {
+    CHECK(!section.motions.empty(), "[html] section \"", section.title, "\" has no motions");
+    json motions = json::array();
+    for (const HtmlMotion& motion : section.motions) motions.push_back(encode_motion(motion));
+    data["sections"].push_back(std::move(motions));
+    body += section_html(section);
+  }
+  CHECK(!sections.empty(), "[html] a page needs at least one section with a motion");
+  const std::string title = escape(page_title);
+  std::string page = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
+  page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" + title + "</title>\n";
+  page += std::string("<style>\n") + kPlayerStyle + "</style>\n</head>\n<body>\n<header><h1>" + title + "</h1>";
+  if (!intro.empty()) page += "<p>" + escape(intro) + "</p>";
+  page +=
+      "<p class=\"legend\"><i class=\"left\"></i>left side <i class=\"right\"></i>right side</p></header>\n<main>\n";
+  page += body + "</main>\n<noscript><p>The player needs JavaScript.</p></noscript>\n" + kToolbar;
+  page +=
+      "<script type=\"application/json\" id=\"motions\">" + script_json(data) + "</script>\n<script>\n'use strict';\n";
+  return page + kPlayerShaders + kPlayerEngine + kPlayerScript + "</script>\n</body>\n</html>\n";
+}
+
+void write_html(const std::filesystem::path& path, const std::string& page_title, const std::string& intro,
+                const std::vector<HtmlSection>& sections) {
+  write_file_atomically(path, encode_html(page_title, intro, sections), false);
+}
+
+}  // namespace kg

@@ -1,0 +1,61 @@
+// Vec<T>: a SIMD register of T, as wide as the target has, by the compiler's vector extension.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "tensor/dtype.h"
+
+namespace kg::cpu {
+
+#ifdef __AVX512F__
+inline constexpr int kVecBytes = 64;
+#else
+inline constexpr int kVecBytes = 32;
+#endif
+
+template <class T>
+inline constexpr int kLanes = kVecBytes / int(sizeof(T));
+
+template <class T>
+struct VecOf {
+  typedef T type __attribute__((vector_size(kVecBytes), aligned(sizeof(T)), may_alias));
+};
+template <class T>
+using Vec = typename VecOf<T>::type;
+
+// kLanes<T> elements from p, converted to T. Unaligned.
+template <class T>
+inline Vec<T> load(const T* p) {
+  return *reinterpret_cast<const Vec<T>*>(p);
+}
+template <class T>
+inline Vec<T> load(const bf16* p) {
+  typedef uint16_t Half __attribute__((vector_size(kVecBytes / 2)));
+  typedef uint32_t Full __attribute__((vector_size(kVecBytes)));
+  Half bits;
+  std::memcpy(&bits, p, sizeof(bits));
+  return Vec<T>(__builtin_convertvector(bits, Full) << 16);
+}
+// The first n < kLanes<T> elements, zeros after them.
+template <class T, class From>
+inline Vec<T> load_part(const From* p, int n) {
+  From part[kLanes<T>] = {};
+  std::memcpy(static_cast<void*>(part), p, size_t(n) * sizeof(From));
+  return load<T>(part);
+}
+template <class T>
+inline void store(T* p, Vec<T> v) {
+  *reinterpret_cast<Vec<T>*>(p) = v;
+}
+// Sum of the lanes, by halves.
+template <class T>
+inline T sum_lanes(Vec<T> v) {
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  for (int width = kLanes<T> / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  return lanes[0];
+}
+
+}  // namespace kg::cpu

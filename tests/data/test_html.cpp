@@ -1,0 +1,129 @@
+// The HTML player: what is embedded is the motion, text is only text, and nothing is fetched from elsewhere.
+#include "data/export/html.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "data/export/figure.h"
+#include "data/formats/file.h"
+#include "tensor/error.h"
+
+namespace kg {
+namespace {
+
+namespace fs = std::filesystem;
+
+Joints motion_across(int frames, double metres) {
+  Joints joints(static_cast<std::size_t>(frames));
+  for (int t = 0; t < frames; ++t)
+    for (int j = 0; j < kJoints; ++j)
+      joints[static_cast<std::size_t>(t)][j] = {metres * t / frames + .01 * j, .1 + .07 * j, std::sin(.3 * t + j)};
+  return joints;
+}
+
+nlohmann::json embedded(const std::string& page) {
+  const std::string open = "<script type=\"application/json\" id=\"motions\">";
+  const std::size_t begin = page.find(open) + open.size();
+  return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+}
+
+std::string from_base64(const std::string& text) {
+  const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes;
+  unsigned bits = 0, held = 0;
+  for (const char c : text) {
+    if (c == '=') break;
+    bits = bits << 6 | static_cast<unsigned>(digits.find(c));
+    if ((held += 6) >= 8) bytes += static_cast<char>(bits >> (held -= 8) & 255);
+  }
+  return bytes;
+}
+
+Joints decode(const nlohmann::json& motion) {
+  const std::string bytes = from_base64(motion["joints"]);
+  Joints joints(motion["frames"].get<std::size_t>());
+  EXPECT_EQ(bytes.size(), joints.size() * kJoints * 3 * 2);
+  std::size_t at = 0;
+  for (Pose& pose : joints)
+    for (Vec3& p : pose) {
+      double* const axes[] = {&p.x, &p.y, &p.z};
+      for (std::size_t c = 0; c < 3; ++c, at += 2) {
+        const auto low = static_cast<unsigned char>(bytes.at(at)), high = static_cast<unsigned char>(bytes.at(at + 1));
+        const auto steps = static_cast<std::int16_t>(low | high << 8);
+        *axes[c] = steps * motion["unit"].get<double>() + motion["middle"][c].get<double>();
+      }
+    }
+  return joints;
+}
+
+double largest_error(const Joints& a, const Joints& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double worst = 0;
+  for (std::size_t t = 0; t < std::min(a.size(), b.size()); ++t)
+    for (int j = 0; j < kJoints; ++j) worst = std::max(worst, length(a[t][j] - b[t][j]));
+  return worst;
+}
+
+TEST(Html, EmbedsTheFrames) {
+  const Joints near = motion_across(40, 1), far = motion_across(41, 30), still = motion_across(1, 0);
+  const std::string page =
+      encode_html("t", "", {{"a", "", {{"x", "", near, 20}, {"y", "", far, 30}}}, {"b", "", {{"z", "", still, 20}}}});
+  const nlohmann::json data = embedded(page);
+  ASSERT_EQ(data["sections"].size(), 2u);
+  ASSERT_EQ(data["sections"][0].size(), 2u);
+  EXPECT_LT(largest_error(decode(data["sections"][0][0]), near), 1e-4);  // 0.1 mm steps
+  EXPECT_LT(largest_error(decode(data["sections"][0][1]), far), 1e-3);   // 30 m in 65535 steps
+  EXPECT_LT(largest_error(decode(data["sections"][1][0]), still), 1e-4);
+  EXPECT_EQ(data["sections"][0][1]["fps"], 30);
+  EXPECT_EQ(data["limbs"].size(), kLimbs.size());
+  EXPECT_DOUBLE_EQ(data["sections"][0][0]["ground"], ground_height(near));
+}
+
+TEST(Html, TextIsNeverMarkup) {
+  const std::string bad = "</script><img src=x onerror=\"alert(1)\"> & 'quoted'";
+  const Joints joints = motion_across(3, 1);
+  const std::string page = encode_html(bad, bad, {{bad, bad, {{bad, bad, joints, 20}}}});
+  const std::string plain = encode_html("t", "t", {{"t", "t", {{"t", "t", joints, 20}}}});
+  EXPECT_EQ(page.find("<img"), std::string::npos);
+  EXPECT_EQ(page.find("onerror=\""), std::string::npos);
+  const auto count = [](const std::string& text, const std::string& what) {
+    int n = 0;
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++n;
+    return n;
+  };
+  for (const char* mark : {"<script", "</script", "<", "\"", "`"})
+    EXPECT_EQ(count(page, mark), count(plain, mark)) << mark;
+  EXPECT_EQ(count(page, "&lt;/script&gt;&lt;img src=x onerror=&quot;alert(1)&quot;&gt; &amp; 'quoted'"),
+            2 + 1 + 2 + 2 + 2);  // page title and heading, intro, section's title and text, label twice, caption twice
+  // The label of a picture joins both of its captions.
+  EXPECT_NE(
+      encode_html("t", "", {{"", "", {{"left", "a caption", joints, 20}}}}).find("aria-label=\"left: a caption\""),
+      std::string::npos);
+}
+
+TEST(Html, OneFileWithoutNetwork) {
+  const std::string page = encode_html("t", "", {{"", "", {{"", "", motion_across(3, 1), 20}}}});
+  for (const char* outside : {"http:", "https:", "src=", "@import", "url(", "<link", "fetch(", "import("})
+    EXPECT_EQ(page.find(outside), std::string::npos) << outside;
+}
+
+TEST(Html, RefusesWhatCannotBeShown) {
+  const Joints joints = motion_across(3, 1);
+  EXPECT_THROW(encode_html("t", "", {}), Error);
+  EXPECT_THROW(encode_html("t", "", {{"empty", "", {}}}), Error);
+  EXPECT_THROW(encode_html("t", "", {{"", "", {{"", "", {}, 20}}}}), Error);
+  EXPECT_THROW(encode_html("t", "", {{"", "", {{"", "", joints, 0}}}}), Error);
+  Joints broken = joints;
+  broken[1][kHead].z = INFINITY;
+  const fs::path path = fs::temp_directory_path() / ("kg_html_" + std::to_string(::getpid()) + ".html");
+  EXPECT_THROW(write_html(path, "t", "", {{"", "", {{"", "", broken, 20}}}}), Error);
+  EXPECT_FALSE(fs::exists(path));
+  write_html(path, "t", "", {{"", "", {{"", "", joints, 20}}}});
+  EXPECT_EQ(read_file(path, 1 << 20).substr(0, 15), "<!doctype html>");
+  fs::remove(path);
+}
+
+}  // namespace
+}  // namespace kg
