@@ -14,43 +14,61 @@ struct Hit {
   Vec3 normal;
 };
 
-void hit_ball(const Vec3& eye, const Vec3& ray, const Vec3& centre, double radius, Hit& hit) {
-  const Vec3 to = eye - centre;
-  const double a = dot(ray, ray), b = dot(to, ray), root = b * b - a * (dot(to, to) - radius * radius);
-  if (root < 0) return;
-  const double s = (-b - std::sqrt(root)) / a;
-  if (s <= 0 || s >= hit.distance) return;
-  hit = {s, (to + ray * s) / radius};
-}
+// A limb seen from one point; what does not depend on the ray is worked out once.
+class LimbFromEye {
+ public:
+  LimbFromEye(const Vec3& eye, const Vec3& a, double ra, const Vec3& b, double rb)
+      : ra_(ra), rb_(rb), to_a_(eye - a), to_b_(eye - b), squared_a_(dot(to_a_, to_a_)), squared_b_(dot(to_b_, to_b_)) {
+    size_ = length(b - a);
+    k_ = size_ > 1e-9 ? (rb - ra) / size_ : 2;
+    axis_ = size_ > 1e-9 ? (b - a) / size_ : Vec3{0, 1, 0};
+    m_ = 1 - k_ * k_;
+    y0_ = dot(to_a_, axis_);
+    c_ = ra + k_ * y0_;
+  }
 
-// The nearest point of a limb along eye + s ray, s > 0.
-Hit hit_limb(const Vec3& eye, const Vec3& ray, const Vec3& a, double ra, const Vec3& b, double rb) {
-  Hit hit;
-  hit_ball(eye, ray, a, ra, hit);
-  const double size = length(b - a);
-  const double k = size > 1e-9 ? (rb - ra) / size : 2;
-  if (size > 1e-9 || rb > ra) hit_ball(eye, ray, b, rb, hit);
-  if (std::abs(k) >= 1) return hit;  // one ball holds the other
-  const Vec3 axis = (b - a) / size, to = eye - a;
-  const double y0 = dot(to, axis), y1 = dot(ray, axis), m = 1 - k * k, c = ra + k * y0;
-  const double q2 = (dot(ray, ray) - y1 * y1) * m - k * k * y1 * y1;
-  const double q1 = (dot(to, ray) - y0 * y1) * m - c * k * y1;
-  const double q0 = (dot(to, to) - y0 * y0) * m - c * c;
-  const double root = q1 * q1 - q2 * q0;
-  if (root < 0 || std::abs(q2) < 1e-12) return hit;
-  const double s = (-q1 - std::sqrt(root)) / q2;
-  const double t = (y0 + s * y1 + k * (ra + k * (y0 + s * y1)) / m);  // the ball of the hull that touches here
-  if (s <= 0 || s >= hit.distance || t < 0 || t > size) return hit;
-  return {s, normalize(to + ray * s - axis * t)};
-}
+  // The nearest point along eye + s ray with 0 < s < hit.distance goes to `hit`; whether there is one.
+  bool nearer(const Vec3& ray, Hit& hit) const {
+    const double rr = dot(ray, ray), b = dot(to_a_, ray);
+    bool found = ball(ray, rr, b, to_a_, squared_a_, ra_, hit);
+    if (size_ > 1e-9 || rb_ > ra_) found |= ball(ray, rr, dot(to_b_, ray), to_b_, squared_b_, rb_, hit);
+    if (std::abs(k_) >= 1) return found;  // one ball holds the other
+    const double y1 = dot(ray, axis_);
+    const double q2 = (rr - y1 * y1) * m_ - k_ * k_ * y1 * y1;
+    const double q1 = (b - y0_ * y1) * m_ - c_ * k_ * y1;
+    const double q0 = (squared_a_ - y0_ * y0_) * m_ - c_ * c_;
+    const double root = q1 * q1 - q2 * q0;
+    if (root < 0 || std::abs(q2) < 1e-12) return found;
+    const double s = (-q1 - std::sqrt(root)) / q2, y = y0_ + s * y1;
+    const double t = y + k_ * (ra_ + k_ * y) / m_;  // the ball of the hull that touches here
+    if (s <= 0 || s >= hit.distance || t < 0 || t > size_) return found;
+    hit = {s, normalize(to_a_ + ray * s - axis_ * t)};
+    return true;
+  }
+
+ private:
+  static bool ball(const Vec3& ray, double rr, double b, const Vec3& to, double squared, double radius, Hit& hit) {
+    const double root = b * b - rr * (squared - radius * radius);
+    if (root < 0) return false;
+    const double s = (-b - std::sqrt(root)) / rr;
+    if (s <= 0 || s >= hit.distance) return false;
+    hit = {s, (to + ray * s) / radius};
+    return true;
+  }
+
+  double ra_, rb_;
+  Vec3 to_a_, to_b_, axis_;
+  double squared_a_, squared_b_, size_, k_, m_, y0_, c_;
+};
 
 // Light from above on the viewer's left, sky light, and a brighter edge against the background.
 Color shade(const Color& base, const Vec3& normal, const Vec3& ray, const Camera& camera) {
   const Vec3 light = normalize(camera.up * .75 - camera.right * .55 - camera.forward * .75);
   const Vec3 view = normalize(ray);
   const double diffuse = std::max(0., dot(normal, light)), sky = .5 + .5 * normal.y;
-  const double edge = std::pow(1 - std::max(0., -dot(normal, view)), 3);
-  const double gloss = std::pow(std::max(0., dot(normal, normalize(light - view))), 32);
+  const double rim = 1 - std::max(0., -dot(normal, view)), edge = rim * rim * rim;
+  double gloss = std::max(0., dot(normal, normalize(light - view)));
+  for (int i = 0; i < 5; ++i) gloss *= gloss;  // to the power of 32
   const auto amount = static_cast<float>(.38 + .24 * sky + .46 * diffuse);
   const Color lit{base.r * amount, base.g * amount, base.b * amount};
   return mix(lit, {1, 1, 1}, static_cast<float>(std::min(.6, .16 * edge + .14 * gloss)));
@@ -73,6 +91,11 @@ Box bounds(const Camera& camera, const Image& image, std::span<const Vec3> centr
   const auto clip = [](double v, int size) { return static_cast<int>(std::clamp(v, 0., static_cast<double>(size))); };
   return {clip(std::floor(x0), image.width), clip(std::floor(y0), image.height), clip(std::ceil(x1), image.width),
           clip(std::ceil(y1), image.height)};
+}
+
+Box united(const Box& a, const Box& b) {
+  if (b.x0 >= b.x1 || b.y0 >= b.y1) return a;
+  return {std::min(a.x0, b.x0), std::min(a.y0, b.y0), std::max(a.x1, b.x1), std::max(a.y1, b.y1)};
 }
 
 // Where the ray through a pixel meets the ground; false above the horizon.
@@ -121,6 +144,7 @@ void draw_shadows(Image& image, const Camera& camera, double height, std::span<c
   const Vec3 lean =
       normalize(Vec3{camera.right.x, 0, camera.right.z} + Vec3{camera.forward.x, 0, camera.forward.z}) * kLean;
   std::vector<float> strongest(static_cast<std::size_t>(image.width) * image.height, 0);
+  Box all{image.width, image.height, 0, 0};
   for (const Figure& figure : figures)
     for (const Limb& limb : kLimbs) {
       if (limb.side == Side::face) continue;
@@ -134,6 +158,7 @@ void draw_shadows(Image& image, const Camera& camera, double height, std::span<c
         ends[i] = Vec3{ends[i].x, height, ends[i].z} + lean * above;
       }
       const Box box = bounds(camera, image, ends, reach);
+      all = united(all, box);
       Vec3 p;
       for (int y = box.y0; y < box.y1; ++y)
         for (int x = box.x0; x < box.x1; ++x) {
@@ -147,8 +172,8 @@ void draw_shadows(Image& image, const Camera& camera, double height, std::span<c
           now = std::max(now, static_cast<float>(strength));
         }
     }
-  for (int y = 0; y < image.height; ++y)
-    for (int x = 0; x < image.width; ++x) {
+  for (int y = all.y0; y < all.y1; ++y)
+    for (int x = all.x0; x < all.x1; ++x) {
       const float strength = strongest[static_cast<std::size_t>(y) * image.width + x];
       if (strength > 1.f / 512) image.blend(x, y, style.shadow, strength);
     }
@@ -171,8 +196,7 @@ void draw_trail(Image& image, const Camera& camera, double height, std::span<con
 
 void draw_figures(Image& image, const Camera& camera, std::span<const Figure> figures, const SceneStyle& style) {
   struct Sample {
-    double depth = std::numeric_limits<double>::infinity();
-    Vec3 normal;
+    Hit hit;
     Side side = Side::middle;
     float fade = 0;
   };
@@ -184,8 +208,7 @@ void draw_figures(Image& image, const Camera& camera, std::span<const Figure> fi
       const double radii[2] = {limb.radius_a, limb.radius_b};
       const Box box = bounds(camera, image, ends, radii);
       boxes.push_back(box);
-      if (box.x0 >= box.x1 || box.y0 >= box.y1) continue;
-      all = {std::min(all.x0, box.x0), std::min(all.y0, box.y0), std::max(all.x1, box.x1), std::max(all.y1, box.y1)};
+      all = united(all, box);
     }
   if (all.x0 >= all.x1) return;
 
@@ -200,12 +223,13 @@ void draw_figures(Image& image, const Camera& camera, std::span<const Figure> fi
   for (const Figure& figure : figures)
     for (const Limb& limb : kLimbs) {
       const Box& box = boxes[next++];
+      const LimbFromEye seen(camera.eye, figure.body[limb.a], limb.radius_a, figure.body[limb.b], limb.radius_b);
       for (int y = box.y0 * n; y < box.y1 * n; ++y)
         for (int x = box.x0 * n; x < box.x1 * n; ++x) {
-          const Hit hit =
-              hit_limb(camera.eye, ray(x, y), figure.body[limb.a], limb.radius_a, figure.body[limb.b], limb.radius_b);
           Sample& nearest = sample(x, y);
-          if (hit.distance < nearest.depth) nearest = {hit.distance, hit.normal, limb.side, figure.fade};
+          if (!seen.nearer(ray(x, y), nearest.hit)) continue;
+          nearest.side = limb.side;
+          nearest.fade = figure.fade;
         }
     }
   for (int y = all.y0; y < all.y1; ++y)
@@ -215,8 +239,8 @@ void draw_figures(Image& image, const Camera& camera, std::span<const Figure> fi
       for (int i = 0; i < n * n; ++i) {
         const int sx = x * n + i % n, sy = y * n + i / n;
         const Sample& s = sample(sx, sy);
-        if (std::isinf(s.depth)) continue;
-        const Color c = mix(shade(side_color(s.side), s.normal, ray(sx, sy), camera), style.background, s.fade);
+        if (std::isinf(s.hit.distance)) continue;
+        const Color c = mix(shade(side_color(s.side), s.hit.normal, ray(sx, sy), camera), style.background, s.fade);
         sum = {sum.r + c.r, sum.g + c.g, sum.b + c.b};
         ++covered;
       }
