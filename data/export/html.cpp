@@ -83,7 +83,7 @@ json encode_limbs() {
                      {"b", limb.b},
                      {"ra", limb.radius_a},
                      {"rb", limb.radius_b},
-                     {"face", limb.side == Side::face},
+                     {"face", limb.side == BodySide::face},
                      {"color", {color.r, color.g, color.b}}});
   }
   return limbs;

@@ -99,7 +99,7 @@ std::string encode_motion_gif(const Joints& joints, double fps, const std::strin
     // Time at the lower left, and how far the motion is as a line along the lower edge.
     draw_text(image, kMargin, options.height - 14., seconds(static_cast<double>(frame) / fps), 13, style.faint_text);
     const double part = static_cast<double>(frame + 1) / static_cast<double>(joints.size());
-    fill_rectangle(image, 0, options.height - 3., options.width * part, options.height, side_color(Side::left));
+    fill_rectangle(image, 0, options.height - 3., options.width * part, options.height, side_color(BodySide::left));
     return image;
   };
   const int frames = (static_cast<int>(joints.size()) + step - 1) / step;

@@ -147,7 +147,7 @@ void draw_shadows(Image& image, const Camera& camera, double height, std::span<c
   Box all{image.width, image.height, 0, 0};
   for (const Figure& figure : figures)
     for (const Limb& limb : kLimbs) {
-      if (limb.side == Side::face) continue;
+      if (limb.side == BodySide::face) continue;
       // The limb's balls pressed on the ground, with an edge that is softer the higher they are.
       Vec3 ends[2] = {figure.body[limb.a], figure.body[limb.b]};
       double radius[2] = {limb.radius_a, limb.radius_b}, soft[2], reach[2];
@@ -197,7 +197,7 @@ void draw_trail(Image& image, const Camera& camera, double height, std::span<con
 void draw_figures(Image& image, const Camera& camera, std::span<const Figure> figures, const SceneStyle& style) {
   struct Sample {
     Hit hit;
-    Side side = Side::middle;
+    BodySide side = BodySide::middle;
     float fade = 0;
   };
   std::vector<Box> boxes;
