@@ -5,7 +5,8 @@ In both files: w.NAME weights (f32), batch.S... inputs of step S (0, 1, 2), y.* 
 gradients of step 0, loss.S, and delta.S.NAME (f32) = NAME after AdamW step S minus w.NAME. No dropout.
 vqvae: codebook, code_sum, code_count are the quantiser's state at the start, q.S.* after step S; init.* is the same
 three steps from an empty codebook; eval.* one clip of another length through the network w in evaluation.
-gpt: sample.I.cond -> sample.I.tokens, greedy: without an end, with one, and with the end as the first token.
+gpt: sample.I.cond -> sample.I.tokens, greedy: without an end, with one, and with the end as the first token, for which
+the single code 1 stands. positions: the fixed table. trans_base.pos_embedding is not used: no gradient, no steps.
 Needs: torch, numpy, safetensors.   Run: python3 tests/golden/make_t2m_gpt_golden.py
 """
 
@@ -55,7 +56,7 @@ class Golden:
 
     def deltas(self, model, step):
         for name, p in model.named_parameters():
-            if p.requires_grad:
+            if p.grad is not None:
                 self.put(f"delta.{step}.{name}", p.detach().numpy() - self.tensors[f"w.{name}"], np.float32)
 
     def save(self, name, config):
