@@ -1,24 +1,28 @@
 #!/usr/bin/env python3
-"""Times PyTorch (eager, f32, CPU) beside `bench` on the same steps and shapes, and prints the ratios.
+"""Times PyTorch (eager, f32, CPU) on the benchmarks of `bench`, beside it, and prints the ratios.
 
-    python3 tools/compare_pytorch.py                                 PyTorch alone
-    python3 tools/compare_pytorch.py --bench build/bin/bench         both, one case after the other in the same run
-    python3 tools/compare_pytorch.py --filter vqvae --tiny           only names with "vqvae", at toy sizes (a self-test)
+    python3 tools/compare_pytorch.py                                 PyTorch alone, on a short list
+    python3 tools/compare_pytorch.py --bench build/bin/bench         every benchmark that has a peer here, one after the
+                                                                     other, both programs in the same run
+    python3 tools/compare_pytorch.py --filter vqvae --tiny           a self-test of the script, at toy sizes
 
-Cases have the names of the benchmarks of `bench`. Training steps are forward, loss, backward and AdamW, with the dropout
-of the recipe; the VQ-VAE at `paper` size takes batches of 32 and the GPT batches of 8, so that a step fits a small CPU.
-PyTorch gets its fused attention. Generation is one motion of 50 tokens that does not end early: in PyTorch by the loop
-of the original program, which runs the whole prefix again for every token, in kinegrad with its key/value cache.
-Needs: torch. Times are medians; ratio = PyTorch / kinegrad, above 1 means that kinegrad is faster.
+A benchmark's name gives its sizes, so both sides do the same: linear/ROWSxINxOUT, vqvae_step/PRESET/BATCH, ...
+Training steps are forward, loss, backward and AdamW with the dropout of the recipe, from text features; the batches at
+`paper` size are smaller than the recipe's, so that a step fits a small CPU. PyTorch has its fused attention. Generation
+is one motion that runs to the last position: in PyTorch by the loop of the original program, which runs the whole
+prefix again for every token, in kinegrad with its key/value cache.
+Needs: torch. Times are medians; ratio = PyTorch / kinegrad: above 1, kinegrad is faster.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import torch
@@ -28,29 +32,52 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "golden"))
 from t2m_gpt_torch import MotionGpt, MotionVqVae  # noqa: E402
 
-# Sizes of the presets of models/t2m_gpt; --presets FILE replaces them.
+# Sizes of models/t2m_gpt/presets.cpp; --presets FILE replaces them.
 PRESETS = {
-    "small": {"vqvae": {"features": 263, "width": 256, "codes": 256},
-              "gpt": {"codes": 256, "cond": 256, "width": 256, "heads": 8, "base_layers": 4, "head_layers": 4,
-                      "context": 51, "dropout": 0.1},
-              "vqvae_batch": 32, "gpt_batch": 32},
     "paper": {"vqvae": {"features": 263, "width": 512, "codes": 512},
               "gpt": {"codes": 512, "cond": 512, "width": 1024, "heads": 16, "base_layers": 9, "head_layers": 9,
-                      "context": 51, "dropout": 0.1},
-              "vqvae_batch": 32, "gpt_batch": 8},
+                      "context": 51, "dropout": 0.1}},
+    "small": {"vqvae": {"features": 263, "width": 256, "codes": 512},
+              "gpt": {"codes": 512, "cond": 256, "width": 256, "heads": 8, "base_layers": 3, "head_layers": 3,
+                      "context": 51, "dropout": 0.1}},
+    "tiny": {"vqvae": {"features": 263, "width": 128, "codes": 256},
+             "gpt": {"codes": 256, "cond": 128, "width": 128, "heads": 4, "base_layers": 2, "head_layers": 2,
+                     "context": 51, "dropout": 0.1}},
 }
-TINY = {"vqvae": {"features": 23, "width": 16, "codes": 16},
-        "gpt": {"codes": 16, "cond": 8, "width": 16, "heads": 2, "base_layers": 1, "head_layers": 1, "context": 9,
-                "dropout": 0.1},
-        "vqvae_batch": 8, "gpt_batch": 2}
-FRAMES = 64
+WINDOW = 64  # frames
+DEFAULT = ["vqvae_step/small/64", "vqvae_step/paper/32", "gpt_step/small/64", "gpt_step/paper/8", "generate/small",
+           "generate/paper", "gelu/4194304", "add/4194304", "layer_norm/6528x1024", "softmax/6528x513",
+           "cross_entropy/6528x513", "linear/6528x1024x1024", "linear/3264x256x1024", "conv1d/256x16x512x512x3x1x1",
+           "conv1d/256x32x512x512x3x1x9", "conv1d/256x64x512x512x4x2x1", "attention/128x51x16x64_causal",
+           "attention_backward/128x51x16x64_causal", "nearest_code/4096x512x512"]
+DEFAULT_TINY = ["vqvae_step/tiny/2", "gpt_step/tiny/2", "generate/tiny", "gelu/64", "relu/64", "add/64",
+                "layer_norm/3x8", "layer_norm_backward/3x8", "softmax/3x8", "cross_entropy/3x8", "linear/3x4x5",
+                "linear_gx/3x4x5", "linear_gw/3x4x5", "conv1d/2x8x4x5x3x1x9", "conv1d_gx/2x8x4x5x4x2x1",
+                "conv1d_gw/2x8x4x5x3x1x1", "attention/2x5x2x4_causal_dropout", "attention_backward/2x5x2x4_causal",
+                "attention/2x5x2x4", "attention_decode/1x5x2x4", "nearest_code/9x8x4"]
+presets = PRESETS
+PEERS = []  # (regular expression of names, function of its groups that returns the function to time)
 
 
-# ---- models: each returns the function to time
-def vqvae_step(preset):
-    model = MotionVqVae(**preset["vqvae"]).train()
+def peer(pattern):
+    def add(fn):
+        PEERS.append((re.compile(pattern + r"(/real_time)?$"), fn))
+        return fn
+
+    return add
+
+
+def normal(*shape):
+    return torch.randn(*shape) * 0.1
+
+
+# ---- models
+@peer(r"vqvae_step/(\w+)/(\d+)")
+def vqvae_step(preset, batch):
+    options = presets[preset]["vqvae"]
+    model = MotionVqVae(**options).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-4, betas=(0.9, 0.99), weight_decay=0.0)
-    x = torch.randn(preset["vqvae_batch"], FRAMES, preset["vqvae"]["features"])
+    x = torch.randn(batch, WINDOW, options["features"])
 
     def step():
         optimiser.zero_grad(set_to_none=True)
@@ -60,102 +87,142 @@ def vqvae_step(preset):
     return step
 
 
-def gpt_step(preset):
-    options, batch = preset["gpt"], preset["gpt_batch"]
+@peer(r"gpt_step/(\w+)/(\d+)")
+def gpt_step(preset, batch):
+    options = presets[preset]["gpt"]
     model = MotionGpt(**options).train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=1e-4, betas=(0.5, 0.9), weight_decay=1e-6)
     context, codes = options["context"], options["codes"]
-    length = torch.full((batch,), context - 2)
+    length = torch.full((batch,), context - 2)  # tokens, end, one padding
     target = torch.randint(0, codes, (batch, context))
     target[:, context - 2], target[:, context - 1] = codes, codes + 1
+    # The same mean as in MotionGpt.loss, without its loop over samples, which would be slower.
+    weight = (torch.arange(context) <= length[:, None]) / ((length + 1)[:, None] * batch)
+    scored = torch.where(weight > 0, target, 0)
     cond = torch.randn(batch, options["cond"])
 
     def step():
         optimiser.zero_grad(set_to_none=True)
         keep = torch.rand(batch, context - 1) < 0.5
         tokens = torch.where(keep, target[:, :-1], torch.randint(0, codes, keep.shape))
-        model.loss(model(tokens, cond), target, length).backward()
+        logits = model(tokens, cond)
+        (F.cross_entropy(logits.flatten(0, 1), scored.flatten(), reduction="none") * weight.flatten()).sum().backward()
         optimiser.step()
 
     return step
 
 
-def generation(preset):
-    model = MotionGpt(**preset["gpt"]).eval()
-    decoder = MotionVqVae(**preset["vqvae"]).eval().vqvae
-    cond = torch.randn(1, preset["gpt"]["cond"])
+@peer(r"generate/(\w+)")
+def generate(preset):
+    gpt, vqvae = MotionGpt(**presets[preset]["gpt"]).eval(), MotionVqVae(**presets[preset]["vqvae"]).eval().vqvae
+    cond = torch.randn(1, presets[preset]["gpt"]["cond"])
 
     @torch.no_grad()
     def run():
-        tokens = model.generate(cond, stop_at_end=False)
-        decoder.decoder(decoder.quantizer.codebook[tokens.clamp(max=preset["gpt"]["codes"] - 1)][None])
+        tokens = gpt.generate(cond, stop_at_end=False).clamp(max=gpt.codes - 1)
+        vqvae.decoder(vqvae.quantizer.codebook[tokens][None])
 
     return run
 
 
-# ---- single operations, forward
-def op_cases(tiny):
-    n = 16 if tiny else 1
-    normal = torch.randn
-
-    def pointwise(fn, inputs=1):
-        xs = [normal(2**22 // n**3) for _ in range(inputs)]
-        return lambda: fn(*xs)
-
-    def linear(rows, i, o):
-        x, w, b = normal(rows // n, i // n), normal(o // n, i // n), normal(o // n)
-        return lambda: F.linear(x, w, b)
-
-    def conv(b, t, c, k, stride, padding, dilation):
-        x, w, bias = normal(b // min(b, n), c // n, t), normal(c // n, c // n, k), normal(c // n)
-        return lambda: F.conv1d(x, w, bias, stride, padding, dilation)
-
-    def attention(b, h, t, d):
-        q, k, v = (normal(max(b // n, 1), h, t, d) for _ in range(3))
-        return lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True)
-
-    def rows(fn, m, c):
-        x, w, b = normal(m // n, c // n), normal(c // n), normal(c // n)
-        return lambda: fn(x, w, b)
-
-    def nearest(m, k, c):
-        x, book = normal(m // n, c // n), normal(k // n, c // n)
-        return lambda: (book.square().sum(1) - 2 * x @ book.T).argmin(1)
-
-    def matmul(m):
-        a, b = normal(m // n, m // n), normal(m // n, m // n)
-        return lambda: a @ b
-
-    return {
-        "add": lambda: pointwise(torch.add, 2),
-        "gelu": lambda: pointwise(F.gelu),
-        "relu": lambda: pointwise(F.relu),
-        "layer_norm/4096x1024": lambda: rows(lambda x, w, b: F.layer_norm(x, w.shape, w, b), 4096, 1024),
-        "softmax/4096x512": lambda: rows(lambda x, w, b: x.softmax(-1), 4096, 512),
-        "matmul/512": lambda: matmul(512),
-        "matmul/1024": lambda: matmul(1024),
-        "linear/408x1024x4096": lambda: linear(408, 1024, 4096),
-        "linear/1632x256x1024": lambda: linear(1632, 256, 1024),
-        "conv1d/k3": lambda: conv(32, 64, 512, 3, 1, 1, 1),
-        "conv1d/k3d9": lambda: conv(32, 64, 512, 3, 1, 9, 9),
-        "conv1d/k4s2": lambda: conv(32, 64, 512, 4, 2, 1, 1),
-        "attention/8x16x51x64": lambda: attention(8, 16, 51, 64),
-        "attention/32x8x51x32": lambda: attention(32, 8, 51, 32),
-        "nearest_code/4096x512x512": lambda: nearest(4096, 512, 512),
-    }
+# ---- single operations
+@peer(r"(add|mul|gelu|relu|silu|exp|tanh|sigmoid)/(\d+)")
+def pointwise(name, n):
+    fn = getattr(torch, name, None) or getattr(F, name)
+    xs = [normal(n) for _ in range(2 if name in ("add", "mul") else 1)]
+    return lambda: fn(*xs)
 
 
-def all_cases(args):
-    presets = json.loads(pathlib.Path(args.presets).read_text()) if args.presets else PRESETS
-    cases = {}
-    for name in args.preset.split(","):
-        preset = TINY if args.tiny else presets[name]
-        cases[f"vqvae_step/{name}"] = lambda p=preset: vqvae_step(p)
-        cases[f"gpt_step/{name}"] = lambda p=preset: gpt_step(p)
-        cases[f"generate/{name}"] = lambda p=preset: generation(p)
-    cases.update(op_cases(args.tiny))
-    return {k: v for k, v in cases.items() if re.search(args.filter, k)}
+@peer(r"layer_norm/(\d+)x(\d+)")
+def layer_norm(n, c):
+    x, w, b = normal(n, c), normal(c), normal(c)
+    return lambda: F.layer_norm(x, (c,), w, b)
+
+
+@peer(r"layer_norm_backward/(\d+)x(\d+)")
+def layer_norm_backward(n, c):
+    x, w, b, gy = normal(n, c), normal(c), normal(c), normal(n, c)
+    _, mean, rstd = torch.ops.aten.native_layer_norm(x, [c], w, b, 1e-5)
+    return lambda: torch.ops.aten.native_layer_norm_backward(gy, x, [c], mean, rstd, w, b, [True, True, True])
+
+
+@peer(r"softmax/(\d+)x(\d+)")
+def softmax(n, c):
+    x = normal(n, c)
+    return lambda: x.softmax(-1)
+
+
+@peer(r"cross_entropy/(\d+)x(\d+)")
+def cross_entropy(n, c):
+    x, target = normal(n, c), torch.randint(0, c, (n,))
+    return lambda: F.cross_entropy(x, target, reduction="none")
+
+
+@peer(r"linear/(\d+)x(\d+)x(\d+)")
+def linear(n, i, o):
+    x, w, b = normal(n, i), normal(o, i), normal(o)
+    return lambda: F.linear(x, w, b)
+
+
+@peer(r"linear_gx/(\d+)x(\d+)x(\d+)")
+def linear_gx(n, i, o):
+    gy, w = normal(n, o), normal(o, i)
+    return lambda: gy @ w
+
+
+@peer(r"linear_gw/(\d+)x(\d+)x(\d+)")
+def linear_gw(n, i, o):
+    gy, x, gw = normal(n, o), normal(n, i), torch.zeros(o, i)
+    return lambda: gw.addmm_(gy.T, x)
+
+
+@peer(r"conv1d(|_gx|_gw)/(\d+)x(\d+)x(\d+)x(\d+)x(\d+)x(\d+)x(\d+)")
+def conv1d(part, batch, frames, i, o, taps, stride, dilation):
+    padding = 1 if stride == 2 else dilation * (taps - 1) // 2
+    x, w, b = normal(batch, i, frames), normal(o, i, taps), normal(o)
+    if part == "":
+        return lambda: F.conv1d(x, w, b, stride, padding, dilation)
+    gy = torch.randn_like(F.conv1d(x, w, b, stride, padding, dilation))
+    return lambda: torch.ops.aten.convolution_backward(gy, x, w, [o], [stride], [padding], [dilation], False, [0], 1,
+                                                       [part == "_gx", part == "_gw", False])
+
+
+@peer(r"attention(|_backward)/(\d+)x(\d+)x(\d+)x(\d+)(_causal|)(_dropout|)")
+def attention(part, batch, frames, heads, width, causal, dropout):
+    grad = part == "_backward"
+    q, k, v = (normal(batch, frames, heads, width).transpose(1, 2).requires_grad_(grad) for _ in range(3))
+
+    def forward():
+        return F.scaled_dot_product_attention(q, k, v, is_causal=bool(causal), dropout_p=0.1 if dropout else 0.0)
+
+    if not grad:
+        return forward
+    y = forward()
+    gy = torch.randn_like(y)
+    return lambda: torch.autograd.grad(y, (q, k, v), gy, retain_graph=True)
+
+
+@peer(r"attention_decode/(\d+)x(\d+)x(\d+)x(\d+)")
+def attention_decode(batch, frames, heads, width):
+    q, k, v = (normal(batch, heads, t, width) for t in (1, frames, frames))
+    return lambda: F.scaled_dot_product_attention(q, k, v)
+
+
+@peer(r"nearest_code/(\d+)x(\d+)x(\d+)")
+def nearest_code(n, codes, c):
+    x, book = normal(n, c), normal(codes, c)
+    return lambda: (book.square().sum(1) - 2 * x @ book.T).argmin(1)
+
+
+def find_peer(name):
+    """The function that makes the PyTorch side of benchmark `name`, or None."""
+    for pattern, make in PEERS:
+        match = pattern.match(name)
+        if match:
+            groups = match.groups()[:-1]
+            return lambda: make(*(int(g) if g.isdigit() else g for g in groups))
+    return None
 
 
 # ---- timing
@@ -173,55 +240,68 @@ def time_pytorch(make, seconds):
     return statistics.median(times)
 
 
-def time_kinegrad(bench, name, seconds):
-    """Median of five repetitions of the benchmark of this name; None if `bench` has none."""
-    unit = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
-    command = [bench, f"--benchmark_filter=^{re.escape(name)}(/|$)", "--benchmark_format=json",
-               "--benchmark_repetitions=5", f"--benchmark_min_time={seconds / 5}"]
-    done = subprocess.run(command, capture_output=True, text=True)
+def run_bench(bench, threads, *options):
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run([bench, *options], capture_output=True, text=True, env=environment)
     if done.returncode != 0:
-        raise SystemExit(f"{bench} failed at {name} (exit code {done.returncode}):\n{done.stderr[-2000:]}")
-    if not done.stdout.strip():
-        return None
-    runs = json.loads(done.stdout)["benchmarks"]
+        raise SystemExit(f"{bench} {' '.join(options)} failed, exit code {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def bench_names(bench, threads):
+    lines = run_bench(bench, threads, "--benchmark_list_tests=true").splitlines()
+    return [line.strip() for line in lines if find_peer(line.strip())]
+
+
+def time_kinegrad(bench, name, seconds, threads):
+    """Median of five repetitions of the benchmark of this name."""
+    unit = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "bench.json"
+        run_bench(bench, threads, f"--benchmark_filter=^{re.escape(name)}$", f"--benchmark_out={out}",
+                  "--benchmark_out_format=json", "--benchmark_repetitions=5", f"--benchmark_min_time={seconds / 5}")
+        runs = json.loads(out.read_text())["benchmarks"]
     for run in runs:
         if run.get("error_occurred"):
             raise SystemExit(f"{bench}: {run['name']}: {run.get('error_message')}")
-    times = [r["real_time"] * unit[r["time_unit"]] for r in runs if r["run_type"] == "iteration"]
-    return statistics.median(times) if times else None
+    return statistics.median(r["real_time"] * unit[r["time_unit"]] for r in runs if r["run_type"] == "iteration")
 
 
 def show(seconds):
     if seconds is None:
         return "-"
-    return f"{seconds:.3f} s" if seconds >= 1 else f"{seconds * 1e3:.3f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} us"
+    return f"{seconds:.3f} s" if seconds >= 1 else f"{seconds * 1e3:.3f} ms"
 
 
 def main():
+    global presets
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bench", help="the benchmark program (cmake -DKG_BENCH=ON), run beside PyTorch")
-    parser.add_argument("--filter", default="", help="regular expression on the names of the cases")
-    parser.add_argument("--preset", default="small,paper", help="presets, with commas (default: small,paper)")
-    parser.add_argument("--presets", help="JSON file with the sizes, instead of those in this script")
-    parser.add_argument("--threads", type=int, default=2, help="of both (default: 2)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of timing for each case and side (default: 2)")
+    parser.add_argument("--bench", help="the benchmark program (cmake -DKG_BENCH=ON)")
+    parser.add_argument("--filter", default="", help="regular expression on the names")
+    parser.add_argument("--presets", help="JSON file with the presets' sizes, instead of those in this script")
+    parser.add_argument("--threads", type=int, default=2, help="of both programs (default: 2)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each benchmark and program (default: 2)")
     parser.add_argument("--json", help="write the figures to this file as well")
-    parser.add_argument("--tiny", action="store_true", help="toy sizes, to try the script; times mean nothing")
+    parser.add_argument("--tiny", action="store_true", help="toy sizes, to try the script")
     args = parser.parse_args()
-    if args.tiny and args.bench:
-        parser.error("--tiny changes only the sizes of PyTorch: no --bench with it")
+    if args.presets:
+        presets = json.loads(pathlib.Path(args.presets).read_text())
     torch.set_num_threads(args.threads)
 
+    names = DEFAULT_TINY if args.tiny else bench_names(args.bench, args.threads) if args.bench else DEFAULT
     print(f"PyTorch {torch.__version__}, {args.threads} threads, f32\n")
-    print("| case | PyTorch | kinegrad | ratio |\n|---|---:|---:|---:|")
+    print("| benchmark | PyTorch | kinegrad | ratio |\n|---|---:|---:|---:|")
     results = {}
-    for name, make in all_cases(args).items():
-        theirs = time_pytorch(make, args.seconds)
-        ours = time_kinegrad(args.bench, name, args.seconds) if args.bench else None
+    for name in names:
+        if not re.search(args.filter, name):
+            continue
+        theirs = time_pytorch(find_peer(name), args.seconds)
+        ours = time_kinegrad(args.bench, name, args.seconds, args.threads) if args.bench and not args.tiny else None
         ratio = theirs / ours if ours else None
+        name = name.removesuffix("/real_time")
         results[name] = {"pytorch_s": theirs, "kinegrad_s": ours, "ratio": ratio}
         print(f"| {name} | {show(theirs)} | {show(ours)} | {f'{ratio:.2f}' if ratio else '-'} |", flush=True)
-    report = {"torch": torch.__version__, "threads": args.threads, "cases": results}
+    report = {"torch": torch.__version__, "threads": args.threads, "benchmarks": results}
     print("\n" + json.dumps(report))
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(report, indent=1) + "\n")

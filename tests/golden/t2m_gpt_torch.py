@@ -131,7 +131,8 @@ class MotionVqVae(nn.Module):
 def sinusoid(length, width):
     rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(10000.0) / width))
     angle = torch.arange(length, dtype=torch.float64)[:, None] * rate
-    return torch.stack([angle.sin(), angle.cos()], -1).view(length, 1, width).to(torch.get_default_dtype())
+    table = torch.stack([angle.sin(), angle.cos()], -1).view(length, 1, width)
+    return table.float().to(torch.get_default_dtype())  # f32 values in every dtype, as a checkpoint would hold
 
 
 class Attention(nn.Module):
