@@ -2,10 +2,8 @@
 // only, never on the number of threads, and each is run by one thread: results are the same for any thread count.
 #pragma once
 
-#include <omp.h>
-
 #include <cstdint>
-#include <exception>
+#include <type_traits>
 
 namespace kg {
 
@@ -15,25 +13,13 @@ int threads();
 // Work below this many elements is not worth waking threads for.
 inline constexpr int64_t kGrain = 16384;
 
+// The loop itself, compiled once; `call` runs one block.
+void run_blocks(int64_t n, int64_t grain, void* fn, void (*call)(void* fn, int64_t begin, int64_t end));
+
 template <class Fn>
 void parallel_for(int64_t n, int64_t grain, Fn&& fn) {
-  if (grain < 1) grain = 1;
-  const int64_t blocks = (n + grain - 1) / grain;
-  if (blocks <= 1 || omp_in_parallel() || threads() == 1) {
-    for (int64_t b = 0; b < blocks; ++b) fn(b * grain, b * grain + grain < n ? b * grain + grain : n);
-    return;
-  }
-  std::exception_ptr error;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t b = 0; b < blocks; ++b) {
-    try {
-      fn(b * grain, b * grain + grain < n ? b * grain + grain : n);
-    } catch (...) {
-#pragma omp critical
-      error = std::current_exception();
-    }
-  }
-  if (error) std::rethrow_exception(error);
+  run_blocks(n, grain, const_cast<void*>(static_cast<const void*>(&fn)),
+             [](void* f, int64_t begin, int64_t end) { (*static_cast<std::remove_reference_t<Fn>*>(f))(begin, end); });
 }
 
 }  // namespace kg

@@ -1,5 +1,7 @@
 #include "tensor/cpu/matmul.h"
 
+#include <omp.h>
+
 #include <dnnl.h>
 
 #include <algorithm>

@@ -54,24 +54,15 @@ struct Walk {
   // row(offsets, first, count): elements first..first+count of the inner axis, operand n's row starting at offsets[n].
   template <class Row>
   void run(Row&& row) const {
-    const int64_t n = inner(), rows = shape.numel() / std::max<int64_t>(n, 1);
-    auto visit = [&](int64_t r, int64_t first, int64_t count) {
-      std::array<int64_t, N> offset{};
-      for (int axis = shape.rank() - 2; axis >= 0; --axis) {
-        const int64_t i = r % shape[axis];
-        r /= shape[axis];
-        for (int k = 0; k < N; ++k) offset[size_t(k)] += i * strides[size_t(k)][axis];
-      }
-      row(offset, first, count);
-    };
-    if (rows == 1) {
-      parallel_for(n, kGrain, [&](int64_t b, int64_t e) { visit(0, b, e - b); });
-    } else {
-      parallel_for(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(n, 1)), [&](int64_t b, int64_t e) {
-        for (int64_t r = b; r < e; ++r) visit(r, 0, n);
-      });
-    }
+    run_rows(const_cast<void*>(static_cast<const void*>(&row)),
+             [](void* fn, const std::array<int64_t, N>& offsets, int64_t first, int64_t count) {
+               (*static_cast<std::remove_reference_t<Row>*>(fn))(offsets, first, count);
+             });
   }
+
+ private:
+  // Compiled once for each N, however many loops there are.
+  void run_rows(void* row, void (*call)(void*, const std::array<int64_t, N>&, int64_t, int64_t)) const;
 };
 
 }  // namespace kg::cpu

@@ -1,0 +1,325 @@
+#include "tools/common/t2m_training.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/motion/features.h"
+#include "data/sets/humanml3d.h"
+#include "data/sets/sampling.h"
+
+namespace kg {
+namespace {
+
+std::vector<std::string> preset_names() { return {std::begin(kPresets), std::end(kPresets)}; }
+
+std::vector<Tensor> features_of(const Dataset& set, int64_t limit) {
+  std::vector<Tensor> clips;
+  for (const Item& item : set.items)
+    if (int64_t(clips.size()) < limit) clips.push_back(item.features);
+  return clips;
+}
+
+// A validation set, or nothing when the split is missing or empty: small sets have none.
+std::optional<Dataset> load_validation(const std::filesystem::path& data, const LoadOptions& options, bool quiet) {
+  try {
+    return load_humanml3d(data, "val", options);
+  } catch (const Error& e) {
+    if (!quiet) std::fprintf(stderr, "no validation: %s\n", e.what());
+    return std::nullopt;
+  }
+}
+
+void say(bool quiet, const std::string& text) {
+  if (!quiet) std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+}  // namespace
+
+void add_options(Cli& cli, TokenizerTraining& t) {
+  cli.group("Data and run");
+  cli.add("data,dataname,data-root,dataset-name", &t.data, "data set folder in HumanML3D's layout")
+      .required()
+      .value_name("DIR");
+  add_training_options(cli, t.run);
+  cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
+             [&t](const std::string& name) { t.recipe = tokenizer_preset(name); });
+  cli.group("Training");
+  cli.add("max-iters,total-iter", &t.recipe.max_iters, "steps").at_least(1);
+  cli.add("b,batch-size,bs", &t.recipe.batch, "windows a step").range(1, 65536);
+  cli.add("window-size", &t.recipe.window, "frames a window, a multiple of 4").range(4, 196);
+  cli.add("lr,learning-rate", &t.recipe.lr, "learning rate").above(0);
+  cli.add("warm-up,warm-up-iter", &t.recipe.warm_up, "steps of linear warm-up").at_least(0);
+  cli.add("schedule,lr-scheduler", &t.recipe.schedule, "of the learning rate").choices({"step", "cosine", "constant"});
+  cli.add("commit", &t.recipe.model.commitment, "weight of the commitment loss").at_least(0);
+  cli.add("loss-vel", &t.recipe.model.position, "weight of the joint position loss").at_least(0);
+  cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
+  cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
+  cli.group("Model");
+  cli.add("width", &t.recipe.model.width, "channels, and width of a code").range(1, 8192);
+  cli.add("codes,nb-code", &t.recipe.model.codes, "codebook size").range(2, 65536);
+  cli.add("quantizer", &t.quantizer, "codebook update").choices({"ema_reset", "ema", "reset", "learned"});
+}
+
+void add_options(Cli& cli, GptTraining& t) {
+  cli.group("Data and run");
+  cli.add("data,dataname,data-root,dataset-name", &t.data, "data set folder in HumanML3D's layout")
+      .required()
+      .value_name("DIR");
+  cli.add("tokenizer,resume-pth,vq-name", &t.tokenizer, "trained tokenizer, run folder or file")
+      .required()
+      .value_name("RUN");
+  add_training_options(cli, t.run);
+  cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
+             [&t](const std::string& name) { t.recipe = gpt_preset(name); });
+  cli.group("Training");
+  cli.add("max-iters,total-iter", &t.recipe.max_iters, "steps").at_least(1);
+  cli.add("b,batch-size,bs", &t.recipe.batch, "motions a step").range(1, 65536);
+  cli.add("lr,learning-rate", &t.recipe.lr, "learning rate").above(0);
+  cli.add("warm-up,warm-up-iter", &t.recipe.warm_up, "steps of linear warm-up").at_least(0);
+  cli.add("schedule,lr-scheduler", &t.recipe.schedule, "of the learning rate").choices({"step", "cosine", "constant"});
+  cli.add("pkeep", &t.recipe.keep, "share of input tokens kept; -1: random").range(-1, 1);
+  cli.add("weight-decay", &t.recipe.weight_decay, "decoupled weight decay").at_least(0);
+  cli.add("drop-out-rate,dropout", &t.recipe.model.dropout, "dropout").range(0, 0.9);
+  cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
+  cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
+  cli.group("Model");
+  cli.add("width,embed-dim-gpt", &t.recipe.model.width, "transformer width").range(1, 16384);
+  cli.add("layers,num-layers", &t.recipe.model.layers, "transformer layers").range(1, 256);
+  cli.add("heads,n-head-gpt", &t.recipe.model.heads, "attention heads").range(1, 256);
+}
+
+ReconstructionError reconstruction_error(MotionTokenizer& tokenizer, const std::vector<Tensor>& features) {
+  ReconstructionError error;
+  for (const Tensor& clip : features) {
+    const Tensor made = tokenizer.reconstruct(clip);
+    const Joints truth = features_to_joints(clip.slice(0, 0, made.size(0))), joints = features_to_joints(made);
+    for (size_t t = 0; t < joints.size(); ++t) {
+      error.root += length(joints[t][0] - truth[t][0]);
+      for (size_t j = 0; j < kJoints; ++j)
+        error.pose += length((joints[t][j] - joints[t][0]) - (truth[t][j] - truth[t][0])) / kJoints;
+    }
+    error.frames += int64_t(joints.size());
+  }
+  const double scale = 1000.0 / double(std::max<int64_t>(error.frames, 1));
+  error.pose *= scale, error.root *= scale;
+  return error;
+}
+
+int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& config) {
+  const bool quiet = t.run.quiet;
+  TokenizerRecipe recipe = t.recipe;
+  recipe.model.update = codebook_update_from(t.quantizer);
+  CHECK(recipe.window % kFramesPerToken == 0, "--window-size must be a multiple of ", kFramesPerToken, ", is ",
+        recipe.window);
+  const LoadOptions options = whole_clips(int(recipe.window));
+  const Dataset train = load_humanml3d(t.data, "train", options);
+  const std::optional<Dataset> validation = load_validation(t.data, options, quiet);
+  say(quiet, "train: " + train.summary());
+  const RunFolder folder(t.run.out, t.run.resume, t.run.force);
+
+  default_generator() = {t.run.seed, 0};
+  MotionTokenizer tokenizer(recipe.model);
+  tokenizer.statistics = eval_statistics(train.statistics);
+  say(quiet, "tokenizer " + t.preset + ": " + std::to_string(tokenizer.model.parameter_count()) + " parameters");
+  AdamW optimizer(tokenizer.model,
+                  {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2, .weight_decay = recipe.weight_decay});
+  TrainingState state;
+  state.random = default_generator();
+  if (folder.resuming()) {
+    const TensorFile file = read_checkpoint(folder.last(), kTokenizerKind);
+    load_tokenizer_weights(tokenizer, file, folder.last().string());
+    state = load_training(file, optimizer, folder.last().string());
+  }
+  folder.write_config(config);
+
+  std::vector<Tensor> clips;
+  for (const Item& item : train.items) clips.push_back(normalize_features(item.features, tokenizer.statistics));
+  WindowSampler windows(std::move(clips), int(recipe.window), int(recipe.batch), t.run.seed);
+  const std::vector<Tensor> held_out = validation ? features_of(*validation, 64) : std::vector<Tensor>{};
+
+  TrainingLoop loop;
+  loop.title = "tokenizer";
+  loop.kind = kTokenizerKind;
+  loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
+  loop.samples = recipe.batch;
+  loop.step_columns = {"loss", "reconstruction", "commitment", "position", "perplexity", "codes", "lr"};
+  loop.step = [&](int64_t i) -> std::vector<double> {
+    tokenizer.model.train();
+    const Tensor x = windows.batch(i);
+    const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 2.0 / 3);
+    optimizer.zero_grad();
+    const VqVae::Output out = tokenizer.model(Var(x));
+    const VqVae::Loss loss = tokenizer.model.loss(out, x);
+    const double total = loss.total.item();
+    if (std::isfinite(total)) {
+      backward(loss.total);
+      optimizer.step(lr);
+    }
+    return {total,
+            loss.reconstruction.item(),
+            loss.commitment.item(),
+            loss.position.item(),
+            out.quantized.perplexity,
+            double(out.quantized.used),
+            lr};
+  };
+  if (!held_out.empty()) {
+    loop.eval_columns = {"val_loss", "val_mpjpe", "val_root"};
+    loop.units = {"", " mm", " mm"};
+    loop.evaluate = [&]() -> std::vector<double> {
+      tokenizer.model.eval();
+      double loss = 0;
+      for (const Tensor& clip : held_out) {
+        const Tensor x = normalize_features(clip.slice(0, 0, clip.size(0) / 4 * 4), tokenizer.statistics).unsqueeze(0);
+        loss += tokenizer.model.loss(tokenizer.model(Var(x)), x).total.item() / double(held_out.size());
+      }
+      const ReconstructionError error = reconstruction_error(tokenizer, held_out);
+      return {loss, error.pose, error.root};
+    };
+  }
+  loop.model_file = [&] { return tokenizer_file(tokenizer); };
+  return run_training(loop, folder, optimizer, state, quiet);
+}
+
+namespace {
+
+// The motions of a set as tokens with their captions.
+struct TokenSet {
+  std::vector<std::vector<int32_t>> tokens;
+  std::vector<std::vector<std::string>> captions;
+};
+TokenSet tokenize(MotionTokenizer& tokenizer, const Dataset& set, int64_t context, uint64_t seed) {
+  TokenSet out;
+  for (size_t i = 0; i < set.items.size(); ++i) {
+    const Item& item = set.items[i];
+    const Crop crop = aligned_crop(int(item.features.size(0)), draw(seed, int64_t(i), 11));
+    std::vector<int32_t> ids = tokenizer.encode(item.features.slice(0, crop.begin, crop.begin + crop.frames));
+    if (int64_t(ids.size()) > context - 2) ids.resize(size_t(context - 2));  // end and condition need a place each
+    out.tokens.push_back(std::move(ids));
+    out.captions.emplace_back();
+    for (const Caption& c : item.captions) out.captions.back().push_back(c.text);
+  }
+  return out;
+}
+
+struct CaptionedBatch {
+  GptBatch tokens;
+  std::vector<std::string> captions;
+};
+// Rows (B, context): tokens, end, pads.
+CaptionedBatch make_batch(const TokenSet& set, const std::vector<int64_t>& items, const Gpt& gpt, uint64_t seed,
+                          int64_t position, bool training) {
+  CaptionedBatch batch;
+  const int64_t context = gpt.config().context;
+  batch.tokens.ids = Tensor::full({int64_t(items.size()), context}, gpt.pad_id(), Dtype::i32);
+  for (size_t b = 0; b < items.size(); ++b) {
+    const auto& tokens = set.tokens[size_t(items[b])];
+    const auto& captions = set.captions[size_t(items[b])];
+    const int64_t place = position + int64_t(b);
+    const Crop crop =
+        training ? jittered_tokens(int(tokens.size()), draw(seed, place, 12)) : Crop{0, int(tokens.size())};
+    int32_t* row = batch.tokens.ids.data<int32_t>() + int64_t(b) * context;
+    std::copy_n(tokens.data() + crop.begin, crop.frames, row);
+    row[crop.frames] = gpt.end_id();
+    batch.tokens.lengths.push_back(crop.frames);
+    const uint32_t n = uint32_t(captions.size());
+    batch.captions.push_back(captions[training ? draw(seed, place, 13).below(0, n) : 0]);
+  }
+  return batch;
+}
+
+}  // namespace
+
+int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
+  const bool quiet = t.run.quiet;
+  GptRecipe recipe = t.recipe;
+  recipe.model.feedforward = 4 * recipe.model.width;
+  const auto tokenizer = load_tokenizer(t.tokenizer);
+  recipe.model.codes = tokenizer->model.config().codes;
+  const Dataset train = load_humanml3d(t.data, "train");
+  const std::optional<Dataset> validation = load_validation(t.data, {}, quiet);
+  say(quiet, "train: " + train.summary());
+  const RunFolder folder(t.run.out, t.run.resume, t.run.force);
+
+  std::vector<std::string> captions;
+  for (const Item& item : train.items)
+    for (const Caption& c : item.captions) captions.push_back(c.text);
+  default_generator() = {t.run.seed, 0};
+  auto encoder = std::make_unique<WordTransformer>(WordVocabulary::build(captions), recipe.text);
+  WordTransformer& text = *encoder;
+  T2mGpt model(tokenizer->model.config(), recipe.model, std::move(encoder));
+  model.tokenizer.model.load_state_dict(tokenizer->model.state_dict(), t.tokenizer.string());
+  model.tokenizer.statistics = tokenizer->statistics;
+  say(quiet, "t2m_gpt " + t.preset + ": " + std::to_string(model.gpt.parameter_count()) + " parameters, text encoder " +
+                 std::to_string(text.parameter_count()) + " with " + std::to_string(text.vocabulary().size()) +
+                 " words");
+
+  NamedParameters parameters = model.gpt.named_parameters();
+  for (auto& [name, parameter] : text.named_parameters()) parameters.emplace_back("text." + name, parameter);
+  AdamW optimizer({ParameterGroup{parameters, recipe.weight_decay, 1}},
+                  {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2});
+  TrainingState state;
+  state.random = default_generator();
+  if (folder.resuming()) {
+    const TensorFile file = read_checkpoint(folder.last(), kT2mGptKind);
+    load_t2m_gpt_weights(model, text, file, folder.last().string());
+    state = load_training(file, optimizer, folder.last().string());
+  }
+  folder.write_config(config);
+
+  const TokenSet train_tokens = tokenize(model.tokenizer, train, recipe.model.context, t.run.seed);
+  const TokenSet val_tokens =
+      validation ? tokenize(model.tokenizer, *validation, recipe.model.context, t.run.seed) : TokenSet{};
+  ShuffledOrder order(int64_t(train_tokens.tokens.size()), recipe.batch, t.run.seed);
+  auto forward = [&](const CaptionedBatch& batch, const Tensor& inputs) {
+    return model.gpt(text.encode(batch.captions), inputs);
+  };
+
+  TrainingLoop loop;
+  loop.title = "t2m_gpt";
+  loop.kind = kT2mGptKind;
+  loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
+  loop.samples = recipe.batch;
+  loop.step_columns = {"loss", "accuracy", "gradient", "lr"};
+  loop.step = [&](int64_t i) -> std::vector<double> {
+    model.train(true);
+    std::vector<int64_t> items;
+    for (int64_t b = 0; b < recipe.batch; ++b) items.push_back(order.at(i * recipe.batch + b));
+    const CaptionedBatch batch = make_batch(train_tokens, items, model.gpt, t.run.seed, i * recipe.batch, true);
+    const Philox noise = draw(t.run.seed, i, 14);
+    const double keep = recipe.keep < 0 ? double(draw(t.run.seed, i, 15).uniform(0)) : recipe.keep;
+    const Tensor inputs =
+        corrupt(batch.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous(), keep, recipe.model.codes, noise);
+    const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 0.5);
+    optimizer.zero_grad();
+    const Var logits = forward(batch, inputs);
+    const Var loss = gpt_loss(logits, batch.tokens);
+    const double total = loss.item(), accuracy = gpt_accuracy(logits.value, batch.tokens);
+    if (!std::isfinite(total)) return {total, accuracy, 0, lr};
+    backward(loss);
+    const double norm = optimizer.clip_grad_norm(t.preset == "paper" ? 1e9 : 1.0);
+    optimizer.step(lr);
+    return {total, accuracy, norm, lr};
+  };
+  if (!val_tokens.tokens.empty()) {
+    loop.eval_columns = {"val_loss", "val_accuracy"};
+    loop.evaluate = [&]() -> std::vector<double> {
+      model.train(false);
+      double loss = 0, accuracy = 0;
+      const int64_t n = std::min<int64_t>(int64_t(val_tokens.tokens.size()), 512);
+      for (int64_t first = 0; first < n; first += recipe.batch) {
+        std::vector<int64_t> items;
+        for (int64_t i = first; i < std::min(n, first + recipe.batch); ++i) items.push_back(i);
+        const CaptionedBatch batch = make_batch(val_tokens, items, model.gpt, 0, first, false);
+        const Var logits = forward(batch, batch.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous());
+        loss += gpt_loss(logits, batch.tokens).item() * double(items.size()) / double(n);
+        accuracy += gpt_accuracy(logits.value, batch.tokens) * double(items.size()) / double(n);
+      }
+      return {loss, accuracy};
+    };
+  }
+  loop.model_file = [&] { return t2m_gpt_file(model, text); };
+  return run_training(loop, folder, optimizer, state, quiet);
+}
+
+}  // namespace kg

@@ -1,0 +1,40 @@
+// Training of T2M-GPT's two stages from a data set in HumanML3D's layout, as functions: the programs train_tokenizer
+// and train_t2mgpt are their command lines, the demo and the obedience test call them directly.
+#pragma once
+
+#include "tools/common/training.h"
+
+namespace kg {
+
+struct TokenizerTraining {
+  RunOptions run;
+  std::filesystem::path data;
+  std::string preset = "small";
+  TokenizerRecipe recipe = tokenizer_preset("small");
+  std::string quantizer = "ema_reset";
+  int64_t eval_every = 500, save_every = 500;
+};
+struct GptTraining {
+  RunOptions run;
+  std::filesystem::path data, tokenizer;
+  std::string preset = "small";
+  GptRecipe recipe = gpt_preset("small");
+  int64_t eval_every = 500, save_every = 500;
+};
+
+// Options of the programs, bound to the fields.
+void add_options(Cli& cli, TokenizerTraining& training);
+void add_options(Cli& cli, GptTraining& training);
+
+// `config` is stored as config.json. The exit code: 0, or 6 when interrupted.
+int train_tokenizer(const TokenizerTraining& training, const nlohmann::ordered_json& config);
+int train_t2m_gpt(const GptTraining& training, const nlohmann::ordered_json& config);
+
+// Reconstruction error over whole clips, in mm: all joints after the root is taken off (pose), and the root's path.
+struct ReconstructionError {
+  double pose = 0, root = 0;
+  int64_t frames = 0;
+};
+ReconstructionError reconstruction_error(MotionTokenizer& tokenizer, const std::vector<Tensor>& features);
+
+}  // namespace kg
