@@ -74,7 +74,7 @@ Script make_walk(const MotionParameters& p, Dice& dice) {
   style.forward_lean = back ? -1 : dice.uniform(1, 3) + by_speed(p.speed, 0, 0, 2);
   if (back) style.heel_off = 6, style.heel_strike = -16;
   const int low = int(std::ceil(by_speed(p.speed, 3.6, 2.8, 2.8) / period));
-  const Walk walk{dice.between(low, low + 4), speed * period, period, 0.8 * period,
+  const Walk walk{dice.between(low, low + 4), speed * period, period, 0.92 * period,
                   dice.uniform(0.06, 0.085),  dice.below(2)};
   StepPlan plan = standing_plan(stance, style);
   const double start = dice.uniform(0.2, 0.6);
@@ -129,7 +129,7 @@ Script make_circle(const MotionParameters& p, Dice& dice) {
     return Place{{sign * radius * (1 - std::cos(angle)), 0, radius * std::sin(angle)}, sign * degrees_of(angle)};
   };
   StepPlan plan = standing_plan(stance, style);
-  const Walk walk{steps, stride, period, 0.8 * period, dice.uniform(0.06, 0.085), dice.below(2)};
+  const Walk walk{steps, stride, period, 0.92 * period, dice.uniform(0.06, 0.085), dice.below(2)};
   walk_along(plan, circle, walk, stance, dice.uniform(0.2, 0.4));
   BodyPose base = stance.pose();
   base.look = sign * 12;  // into the curve

@@ -8,18 +8,20 @@ namespace {
 
 constexpr double kGravity = 9.81;
 
-// The toe's height above the floor for a pelvis that took off at t = 0 with speed v.
-double flight_height(double t, double v) { return std::max(0.0, v * t - kGravity * t * t / 2); }
-
+// Between leaving the floor and landing. The pelvis may land lower than it took off by `drop` (legs apart).
 struct Flight {
-  double start, speed;
-  double end() const { return start + 2 * speed / kGravity; }
-  double middle() const { return start + speed / kGravity; }
-  double phase(double t) const { return (t - start) / (end() - start); }
+  double start, speed, drop = 0;
+  double seconds() const { return (speed + std::sqrt(speed * speed + 2 * kGravity * drop)) / kGravity; }
+  double end() const { return start + seconds(); }
+  double middle() const { return start + seconds() / 2; }
+  double phase(double t) const { return (t - start) / seconds(); }
+  // Of the toes above the floor, which they leave and meet at the same height.
+  double height(double t) const { return std::max(0.0, kGravity / 2 * (t - start) * (end() - t)); }
 };
 
-void add_flight(Quintic& height, const Flight& f, double take_off_height) {
-  height.key(f.start, take_off_height, f.speed, -kGravity).key(f.end(), take_off_height, -f.speed, -kGravity);
+void add_flight(Quintic& pelvis, const Flight& f, double take_off_height) {
+  pelvis.key(f.start, take_off_height, f.speed, -kGravity);
+  pelvis.key(f.end(), take_off_height - f.drop, f.speed - kGravity * f.seconds(), -kGravity);
 }
 
 // Feet that are on the floor at (x, z) or as far above it as the flight says.
@@ -81,7 +83,7 @@ Script make_jump(const MotionParameters& p, Dice& dice) {
     b.nod = -0.6 * lean(at);
     b.arms = {arm(at), arm(at)};
     double up = 0;
-    for (const Flight& f : flights) up += flight_height(at - f.start, f.speed) + tuck * bump(f.phase(at));
+    for (const Flight& f : flights) up += f.height(at) + tuck * bump(f.phase(at));
     for (int side = 0; side < 2; ++side) {
       const double sign = side_sign(side);
       b.feet[side] = foot_at(side, sign * stance.half_width, up, feet_z(at), sign * stance.toe_out, pitch(at));
@@ -125,7 +127,7 @@ Script make_hop(const MotionParameters& p, Dice& dice) {
     b.sway = sign * 5 * up;
     b.pitch = 6 * up;
     double air = 0;
-    for (const Flight& f : flights) air += flight_height(at - f.start, f.speed);
+    for (const Flight& f : flights) air += f.height(at);
     for (int side = 0; side < 2; ++side) {
       const double bounce = 40 * (b.pelvis.y - stand);
       b.arms[side] = stance.arm + ArmPose{15 + bounce, balance + 2 * bounce, 0, 45} * up;
@@ -147,21 +149,23 @@ Script make_hop(const MotionParameters& p, Dice& dice) {
 Script make_jumping_jack(const MotionParameters& p, Dice& dice) {
   const Stance stance = roll_stance(dice, p.speed);
   const double speed = dice.uniform(1.15, 1.35), contact = 0.26 * stance.tempo, wide = dice.uniform(0.28, 0.36);
-  const double stand = kStandingHeight - 0.03, take_off = stand + 0.03, raised = dice.uniform(150, 168);
+  // Pelvis heights at take-off with the feet together and apart, heels up.
+  const double together = 0.97, spread = 0.94 - (wide - 0.28) * 0.4, raised = dice.uniform(150, 168);
   Quintic height;
   Track<double> apart(stance.half_width), pitch(0);
   Track<ArmPose> arm(stance.arm);
   std::vector<Flight> flights;
   double t = dice.uniform(0.25, 0.5);
-  height.key(t, kStandingHeight - 0.005).key(t + 0.22, stand - 0.08);
+  height.key(t, kStandingHeight - 0.005).key(t + 0.22, together - 0.1);
   t += 0.22;
   for (int k = 0; k < 2 * p.repetitions; ++k) {
     const bool out = k % 2 == 0;
-    const Flight f{t + contact / 2, speed};
+    const double from = out ? together : spread, to = out ? spread : together;
+    const Flight f{t + contact / 2, speed + (out ? 0 : 0.25), from - to};
     flights.push_back(f);
-    add_flight(height, f, take_off - (out ? 0.02 : 0.02));
+    add_flight(height, f, from);
     t = f.end() + contact / 2;
-    height.key(t, stand - 0.09);
+    height.key(t, to - 0.07);
     apart.move(f.start, f.end(), out ? wide : stance.half_width);
     pitch.move(f.start - 0.1, f.start, -28).move(f.start + 0.05, f.end(), -14).to(f.end() + 0.07, 0);
     arm.move(f.start - 0.12, f.end() + 0.06, out ? ArmPose{5, raised, 0, 18} : stance.arm);
@@ -172,7 +176,7 @@ Script make_jumping_jack(const MotionParameters& p, Dice& dice) {
     BodyPose b = base;
     b.pelvis.y = height(at);
     double air = 0;
-    for (const Flight& f : flights) air += flight_height(at - f.start, f.speed);
+    for (const Flight& f : flights) air += f.height(at);
     for (int side = 0; side < 2; ++side) {
       const double sign = side_sign(side);
       b.arms[side] = arm(at);

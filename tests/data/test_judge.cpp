@@ -1,9 +1,12 @@
 // The judge of obedience: accepts the generator's own clips, clean and noisy; rejects them against other sentences.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
+#include "data/motion/features.h"
 #include "data/sets/judge.h"
 #include "data/sets/judge_facts.h"
 #include "tensor/error.h"
@@ -68,6 +71,23 @@ TEST(Judge, AcceptsTheGeneratorsOwnClips) {
   }
   EXPECT_GE(accepted, 1990);
   EXPECT_GE(noisy, 980);
+}
+
+// What a model learns from and what comes out of it are features: nothing that the judge sees may be lost in them.
+TEST(Judge, AcceptsTheClipsAfterFeatures) {
+  for (int i = 0; i < 200; ++i) {
+    const ProceduralClip clip = make_procedural_clip(27, i);
+    const Joints exact = features_to_joints(joints_to_features(clip.joints, {.continuous_yaw = true}));
+    ASSERT_EQ(exact.size(), clip.joints.size() - 1);
+    double worst = 0;
+    for (size_t t = 0; t < exact.size(); ++t)
+      for (int j = 0; j < kJoints; ++j) worst = std::max(worst, length(exact[t][j] - clip.joints[t][j]));
+    EXPECT_LT(worst, 1e-4) << describe(clip.parameters);
+    EXPECT_TRUE(judge(clip.parameters, exact).obeyed) << describe(clip.parameters);
+    // The reference's yaw, wrong in the row where the body turns through -z.
+    const Verdict verdict = judge(clip.parameters, features_to_joints(joints_to_features(clip.joints)));
+    EXPECT_TRUE(verdict.obeyed) << describe(clip.parameters) << ": " << verdict.why;
+  }
 }
 
 TEST(Judge, DoesNotCareWhereTheMotionStarts) {
