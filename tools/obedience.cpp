@@ -1,0 +1,121 @@
+// Obedience: trains T2M-GPT on the built-in set and asks held-out sentences; geometry judges whether each motion does
+// what its sentence says. Prints the share per action.
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <set>
+
+#include "data/motion/features.h"
+#include "data/sets/judge.h"
+#include "data/sets/procedural_set.h"
+#include "tools/common/t2m_training.h"
+
+namespace {
+
+using namespace kg;
+
+struct Options {
+  RunOptions run;
+  std::string preset = "small";
+  std::filesystem::path model;
+  int clips = 3000, sentences = 200;
+  int64_t tokenizer_iters = 0, gpt_iters = 0;
+  double temperature = 1, top_p = 1;
+  bool verbose = false;
+};
+
+int train(const Options& o, const nlohmann::ordered_json& config) {
+  const std::filesystem::path set = o.run.out / "set";
+  if (!std::filesystem::exists(set / "train.txt"))
+    write_humanml3d(set, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed});
+  TokenizerTraining t;
+  t.run = o.run;
+  t.run.out = o.run.out / "tokenizer";
+  t.data = set;
+  t.preset = o.preset;
+  t.recipe = tokenizer_preset(o.preset);
+  if (o.tokenizer_iters > 0) t.recipe.max_iters = o.tokenizer_iters;
+  if (const int code = train_tokenizer(t, config)) return code;
+  GptTraining g;
+  g.run = o.run;
+  g.run.out = o.run.out / "gpt";
+  g.data = set;
+  g.tokenizer = t.run.out;
+  g.preset = o.preset;
+  g.recipe = gpt_preset(o.preset);
+  if (o.gpt_iters > 0) g.recipe.max_iters = o.gpt_iters;
+  return train_t2m_gpt(g, config);
+}
+
+// Sentences that no training caption equals.
+std::vector<Prompt> held_out(const std::filesystem::path& set, uint64_t seed, int count) {
+  std::set<std::string> seen;
+  for (const Item& item : load_humanml3d(set, "train").items)
+    for (const Caption& c : item.captions) seen.insert(c.text);
+  std::vector<Prompt> prompts;
+  for (int i = 0; int(prompts.size()) < count; ++i) {
+    CHECK(i < 1000 * count, "too few sentences are left that the training set does not have");
+    Prompt p = make_prompt(seed + 1, i);
+    if (seen.insert(p.sentence).second) prompts.push_back(std::move(p));
+  }
+  return prompts;
+}
+
+void ask(const Options& o, const std::filesystem::path& model_path) {
+  const auto model = load_t2m_gpt(model_path);
+  const std::vector<Prompt> prompts = held_out(o.run.out / "set", o.run.seed, o.sentences);
+  std::map<std::string, std::pair<int, int>> table;  // action -> obeyed, asked
+  int obeyed = 0;
+  SampleOptions sampling;
+  sampling.seed = o.run.seed;
+  sampling.temperature = o.temperature;
+  sampling.top_p = o.top_p;
+  std::vector<std::string> sentences;
+  std::vector<uint64_t> streams;
+  for (size_t i = 0; i < prompts.size(); ++i) sentences.push_back(prompts[i].sentence), streams.push_back(i);
+  const std::vector<Tensor> motions = model->generate(sentences, streams, sampling);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const Verdict verdict = motions[i].size(0) < 10 ? Verdict{false, "shorter than 10 frames"}
+                                                    : judge(prompts[i].parameters, features_to_joints(motions[i]));
+    auto& [yes, all] = table[std::string(action_name(prompts[i].parameters.action))];
+    yes += verdict.obeyed, ++all, obeyed += verdict.obeyed;
+    if (o.verbose && !verdict.obeyed)
+      std::cout << "no: " << prompts[i].sentence << " (" << describe(prompts[i].parameters) << "): " << verdict.why
+                << '\n';
+  }
+  std::cout << "| action | obeyed | asked |\n|---|---|---|\n";
+  for (const auto& [action, counts] : table)
+    std::cout << "| " << action << " | " << counts.first << " | " << counts.second << " |\n";
+  std::cout << "| all | " << obeyed << " | " << prompts.size() << " |\n";
+  std::cout << std::fixed << std::setprecision(1) << 100.0 * obeyed / double(prompts.size())
+            << " % of the held-out sentences are obeyed\n";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_main(argc, argv, [](int count, char** arguments) {
+    Options o;
+    o.run.out = "out/obedience";
+    Cli cli("obedience", "Trains on the built-in set, then counts which held-out sentences are obeyed.",
+            "obedience --preset small --out out/obedience");
+    cli.group("Run");
+    add_training_options(cli, o.run);
+    cli.add("preset", &o.preset, "sizes and recipe").choices({"small", "tiny", "paper"});
+    cli.add("clips", &o.clips, "clips of the built-in set, before mirroring").range(20, 1000000);
+    cli.add("tokenizer-iters", &o.tokenizer_iters, "steps; 0: the preset's").at_least(0);
+    cli.add("gpt-iters", &o.gpt_iters, "steps; 0: the preset's").at_least(0);
+    cli.group("Question");
+    cli.add("model", &o.model, "ask this trained model instead; --out is the run that trained it").value_name("RUN");
+    cli.add("sentences", &o.sentences, "held-out sentences").range(1, 100000);
+    cli.add("temperature", &o.temperature, "of sampling").above(0);
+    cli.add("top-p", &o.top_p, "nucleus of sampling").range(0.01, 1);
+    cli.add("verbose", &o.verbose, "list the sentences that are not obeyed, and why");
+    if (!cli.parse(count, arguments)) return 0;
+    start(o.run);
+    if (o.model.empty())
+      if (const int code = train(o, cli.config())) return code;
+    ask(o, o.model.empty() ? o.run.out / "gpt" / "last.safetensors" : o.model);
+    return 0;
+  });
+}
