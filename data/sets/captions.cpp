@@ -116,6 +116,42 @@ std::string format_seconds(double seconds) {
   return text.find('.') == text.npos ? text + ".0" : text;
 }
 
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+// left, leftward, left-handed ... but not leftover, right but not rightly.
+bool is_side(std::string_view word, std::string_view side) {
+  constexpr std::array<std::string_view, 9> kEndings = {"",      "s",      "ward", "wards", "hand",
+                                                        "hands", "handed", "most", "side"};
+  return word.starts_with(side) &&
+         std::find(kEndings.begin(), kEndings.end(), word.substr(side.size())) != kEndings.end();
+}
+
+// The word that takes the place of `word` (letters only), itself when it has no side.
+std::string mirrored_word(std::string_view word) {
+  const std::string plain = lower(word);
+  std::string out(word);
+  if (is_side(plain, "left")) {
+    out = "right" + plain.substr(4);
+  } else if (is_side(plain, "right")) {
+    out = "left" + plain.substr(5);
+  } else if (plain == "clockwise") {
+    out = "counterclockwise";
+  } else if (plain == "counterclockwise" || plain == "anticlockwise") {
+    out = "clockwise";
+  } else {
+    return out;
+  }
+  if (word[0] < 'a') out[0] = static_cast<char>(out[0] - 'a' + 'A');
+  return out;
+}
+
 template <class Fn>
 void with_place(const std::string& file, int line, Fn fn) {
   try {
@@ -167,6 +203,29 @@ std::vector<std::string> untagged_tokens(std::string_view caption) {
   }
   flush();
   return tokens;
+}
+
+std::string mirrored_text(const std::string& caption) {
+  std::string out;
+  for (size_t at = 0; at < caption.size();) {
+    size_t end = at;
+    while (end < caption.size() && is_letter(caption[end])) ++end;
+    if (end == at) {
+      out += caption[at++];
+      continue;
+    }
+    const std::string_view word(caption.data() + at, end - at);
+    // "counter-clockwise" and "anti clockwise" are one word in two.
+    const bool against = lower(word) == "counter" || lower(word) == "anti";
+    if (against && end + 1 < caption.size() && lower(caption.substr(end + 1, 9)) == "clockwise") {
+      out += word[0] < 'a' ? "Clockwise" : "clockwise";
+      at = end + 10;
+      continue;
+    }
+    out += mirrored_word(word);
+    at = end;
+  }
+  return out;
 }
 
 std::vector<CaptionRow> parse_caption_table(std::string_view text, const std::string& file) {

@@ -27,6 +27,9 @@ std::string format_captions(const std::vector<Caption>& captions);
 // Lower-case words of a caption, each with the tag OTHER: what is written for captions nobody has tagged.
 std::vector<std::string> untagged_tokens(std::string_view caption);
 
+// A caption for the mirrored motion: left and right, clockwise and counterclockwise exchanged.
+std::string mirrored_text(const std::string& caption);
+
 struct CaptionRow {
   std::string name, source, caption;
   double start = 0, end = 0;

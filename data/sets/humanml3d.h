@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,7 @@ struct WriteOptions {
   uint64_t seed = 0;  // of the split
   double test_share = 0.15, val_share = 0.05;
   bool overwrite = false;  // an existing data set
+  std::function<void(int64_t clips_done)> progress = {};
 };
 
 struct WriteReport {
@@ -72,7 +74,7 @@ struct WriteReport {
 // layout stands clips.tsv: name, source, split, frames, note. The folder appears complete or not at all; an existing
 // one that is not empty is an input error unless it is a data set and `overwrite` is set.
 WriteReport write_humanml3d(const std::filesystem::path& root, const std::vector<Clip>& clips,
-                            WriteOptions options = {});
+                            const WriteOptions& options = {});
 
 // The checks of write_humanml3d on its target, for programs that would rather know before they work for minutes.
 void check_target(const std::filesystem::path& root, bool overwrite);

@@ -91,8 +91,8 @@ void check_clips(const std::vector<Clip>& clips) {
 }
 
 // The files of all clips; returns the frames (rows) of each.
-std::vector<int64_t> write_clips(const fs::path& folder, const std::vector<Clip>& clips,
-                                 StatisticsBuilder& statistics) {
+std::vector<int64_t> write_clips(const fs::path& folder, const std::vector<Clip>& clips, StatisticsBuilder& statistics,
+                                 const WriteOptions& options) {
   constexpr int64_t kBlock = 256;  // clips in memory at a time
   std::vector<int64_t> frames(clips.size());
   for (int64_t first = 0; first < int64_t(clips.size()); first += kBlock) {
@@ -114,6 +114,7 @@ std::vector<int64_t> write_clips(const fs::path& folder, const std::vector<Clip>
       for (const Tensor& t : features[size_t(i)])
         if (t.defined()) statistics.add(t);
     }
+    if (options.progress) options.progress(first + count);
   }
   return frames;
 }
@@ -179,13 +180,13 @@ std::vector<Split> split_clips(const std::vector<Clip>& clips, const WriteOption
   return splits;
 }
 
-WriteReport write_humanml3d(const fs::path& root, const std::vector<Clip>& clips, WriteOptions options) {
+WriteReport write_humanml3d(const fs::path& root, const std::vector<Clip>& clips, const WriteOptions& options) {
   check_target(root, options.overwrite);
   check_clips(clips);
   FolderInMaking folder(root);
   for (const char* part : {"new_joint_vecs", "new_joints", "texts"}) fs::create_directory(folder.path() / part);
   StatisticsBuilder statistics;
-  const std::vector<int64_t> frames = write_clips(folder.path(), clips, statistics);
+  const std::vector<int64_t> frames = write_clips(folder.path(), clips, statistics, options);
   write_statistics(folder.path(), statistics.finish());
   const WriteReport report = write_lists(folder.path(), clips, split_clips(clips, options), frames);
   folder.commit();

@@ -56,6 +56,16 @@ TEST(Captions, UntaggedWords) {
   EXPECT_TRUE(untagged_tokens("12 - 3").empty());
 }
 
+TEST(Captions, MirroredText) {
+  EXPECT_EQ(mirrored_text("raises the left arm, then the RIGHT."), "raises the right arm, then the Left.");
+  EXPECT_EQ(mirrored_text("Left-handed, leftwards; leftover upright bright rightly"),
+            "Right-handed, rightwards; leftover upright bright rightly");
+  EXPECT_EQ(mirrored_text("clockwise counterclockwise counter-clockwise anti clockwise anticlockwise Clockwise"),
+            "counterclockwise clockwise clockwise clockwise clockwise Counterclockwise");
+  EXPECT_EQ(mirrored_text("over the counter"), "over the counter");
+  EXPECT_EQ(mirrored_text(""), "");
+}
+
 TEST(CaptionTable, FiveColumnsAndTwo) {
   const std::vector<CaptionRow> rows = parse_caption_table(
       "\xEF\xBB\xBFtrial\tsource\tstart_s\tend_s\tcaption\r\n"
