@@ -15,7 +15,7 @@
 namespace kg {
 namespace {
 
-constexpr double kElevation = .26, kCaptionSize = 19, kMargin = 22;
+constexpr double kElevation = .26, kCaptionSize = 19, kSmallCaption = 16, kMargin = 22;
 constexpr double kBodyMargin = .13;  // of flesh around a joint, metres
 
 std::string seconds(double value) {
@@ -54,12 +54,15 @@ Camera frame_motion(const Joints& joints, double ground, double x0, double y0, d
   return best;
 }
 
-// The caption in at most two lines; returns the height it takes.
-double draw_caption(Image& image, const std::string& caption, const SceneStyle& style) {
+// The caption in one line where a smaller size makes it fit, else in two; returns the height it takes.
+double draw_caption(Image& image, const std::string& caption, const SceneStyle& style, double right_margin = kMargin) {
+  const double width = image.width - kMargin - right_margin;
+  double size = kCaptionSize;
+  while (size > kSmallCaption && text_width(caption, size) > width) size -= 1;
   double y = 14;
-  for (const std::string& line : wrap_text(caption, kCaptionSize, image.width - 2 * kMargin, 2)) {
-    y += kCaptionSize * kLineHeight;
-    draw_text(image, kMargin, y - kCaptionSize * .5, line, kCaptionSize, style.text);
+  for (const std::string& line : wrap_text(caption, size, width, 2)) {
+    y += size * kLineHeight;
+    draw_text(image, kMargin, y - size * .5, line, size, style.text);
   }
   return y;
 }
@@ -111,51 +114,86 @@ void write_gif(const std::filesystem::path& path, const Joints& joints, double f
   write_file_atomically(path, encode_motion_gif(joints, fps, caption, options), false);
 }
 
+namespace {
+
+// Frames of the poses, evenly spaced from the first to the last.
+std::vector<std::size_t> strip_frames(std::size_t frames, int poses) {
+  const std::size_t count = std::min(frames, static_cast<std::size_t>(poses));
+  std::vector<std::size_t> shown(count, 0);
+  for (std::size_t i = 1; i < count; ++i)
+    shown[i] =
+        static_cast<std::size_t>(std::lround(static_cast<double>(i * (frames - 1)) / static_cast<double>(count - 1)));
+  return shown;
+}
+
+// The root's path from above, away from the viewer upwards, with a dot for each pose and a larger one at the start.
+// Motions that stay in place have none.
+void draw_path_map(Image& image, const Joints& joints, const std::vector<std::size_t>& shown, const View& view,
+                   const SceneStyle& style, double x0, double y0, double x1, double y1) {
+  constexpr double kWorthIt = .6;  // metres
+  const double ca = std::cos(view.azimuth), sa = std::sin(view.azimuth);
+  Polyline path;
+  double left = 1e300, right = -1e300, low = 1e300, high = -1e300;
+  for (const Vec3& p : root_path(joints, joints.size())) {
+    path.push_back({p.x * ca - p.z * sa, p.x * sa + p.z * ca});
+    left = std::min(left, path.back().x), right = std::max(right, path.back().x);
+    low = std::min(low, path.back().y), high = std::max(high, path.back().y);
+  }
+  if (std::max(right - left, high - low) < kWorthIt) return;
+  const double scale = std::min((x1 - x0) / (right - left + .01), (y1 - y0) / (high - low + .01));
+  for (Point& p : path) p = {x1 - (right - p.x) * scale, (y0 + y1) / 2 + (p.y - (low + high) / 2) * scale};
+  stroke(image, std::span(&path, 1), 1.8, style.faint_text, .7f);
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    const Polyline dot{path[shown[i]]};
+    stroke(image, std::span(&dot, 1), i == 0 ? 9 : 5.5, side_color(BodySide::left));
+  }
+}
+
+}  // namespace
+
 Image draw_film_strip(const Joints& joints, double fps, const std::string& caption, const StripOptions& options) {
   check_motion(joints, fps, "film strip");
   CHECK(options.poses > 0, "[film strip] at least one pose must be shown");
+  constexpr double kMapWidth = 150, kTimeSize = 14;
   SceneStyle style;
   style.samples = 3;
-  const int last = static_cast<int>(joints.size()) - 1, poses = std::min(options.poses, last + 1);
+  const std::vector<std::size_t> shown = strip_frames(joints.size(), options.poses);
+  const int width = std::max(static_cast<int>(shown.size()), 3) * options.pose_width;
   const double ground = ground_height(joints);
-  const int width = std::max(poses * options.pose_width, 3 * options.pose_width);
-  Image image(width, options.height, style.background);
-  const double top = draw_caption(image, caption, style) + 6, bottom = options.height - 34.;
-
-  // All poses stand in one scene, side by side across the view, each turned as it was but brought to its place.
   Vec3 ahead;
   for (const Pose& pose : joints) ahead += facing(pose);
   const View view{azimuth_of(ahead) + .6, .16, .12};
+  Image image(width, options.height, style.background);
+  const double top = std::max(58., draw_caption(image, caption, style, kMapWidth + 2 * kMargin) + 6);
+  draw_path_map(image, joints, shown, view, style, width - kMargin - kMapWidth, 12, width - kMargin, 58);
+
+  // All poses stand in one scene, side by side across the view, each turned as it was but brought to its place.
   const Vec3 right{std::cos(view.azimuth), 0, -std::sin(view.azimuth)};
-  std::vector<Pose> shown;
-  std::vector<double> times;
+  std::vector<Pose> poses;
   double low = 0, high = 0;  // how far the poses reach to both sides of the pelvis
-  for (int i = 0; i < poses; ++i) {
-    const int frame = poses > 1 ? static_cast<int>(std::lround(static_cast<double>(i) * last / (poses - 1))) : 0;
-    Pose pose = joints[static_cast<std::size_t>(frame)];
-    const Vec3 pelvis{pose[kPelvis].x, 0, pose[kPelvis].z};
-    for (Vec3& p : pose) {
+  for (const std::size_t frame : shown) {
+    poses.push_back(joints[frame]);
+    const Vec3 pelvis{poses.back()[kPelvis].x, 0, poses.back()[kPelvis].z};
+    for (Vec3& p : poses.back()) {
       p = p - pelvis;
       low = std::min(low, dot(p, right)), high = std::max(high, dot(p, right));
     }
-    shown.push_back(pose);
-    times.push_back(frame / fps);
   }
-  const double spacing = std::max(.75, high - low + kBodyMargin);
+  const Vec3 spacing = right * std::max(.75, high - low + kBodyMargin);
   std::vector<Vec3> extent;
   std::vector<Figure> figures;
-  for (int i = 0; i < poses; ++i) {
-    for (Vec3& p : shown[static_cast<std::size_t>(i)]) p += right * (spacing * i);
-    append_extent(extent, shown[static_cast<std::size_t>(i)], ground);
-    figures.push_back({body_pose(shown[static_cast<std::size_t>(i)])});
+  for (std::size_t i = 0; i < poses.size(); ++i) {
+    for (Vec3& p : poses[i]) p += spacing * static_cast<double>(i);
+    append_extent(extent, poses[i], ground);
+    figures.push_back({body_pose(poses[i])});
   }
-  const Camera camera = fit_camera(extent, view, kMargin, top, width - kMargin, bottom);
+  const Camera camera = fit_camera(extent, view, kMargin, top, width - kMargin, options.height - 34.);
   draw_shadows(image, camera, ground, figures, style);
   draw_figures(image, camera, figures, style);
-  for (int i = 0; i < poses; ++i) {
-    const Point at = camera.project(right * (spacing * i) + Vec3{0, ground, 0});
-    const std::string text = seconds(times[static_cast<std::size_t>(i)]);
-    draw_text(image, at.x - text_width(text, 14) / 2, options.height - 14., text, 14, style.faint_text);
+  for (std::size_t i = 0; i < poses.size(); ++i) {
+    const Point at = camera.project(spacing * static_cast<double>(i) + Vec3{0, ground, 0});
+    const std::string text = seconds(static_cast<double>(shown[i]) / fps);
+    draw_text(image, at.x - text_width(text, kTimeSize) / 2, options.height - 14., text, kTimeSize, style.faint_text);
   }
   return image;
 }

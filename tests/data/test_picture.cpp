@@ -331,6 +331,22 @@ TEST(MotionPictures, FilmStripShowsBothSides) {
   EXPECT_EQ(draw_film_strip(walk(1), 20, "", {}).width, 3 * 170);
 }
 
+TEST(MotionPictures, FilmStripMapsThePathOfThoseWhoTravel) {
+  const auto blue_in_corner = [](const Image& image) {
+    int blue = 0;
+    for (int y = 0; y < 58; ++y)
+      for (int x = image.width - 172; x < image.width; ++x) blue += image.at(x, y)[2] > image.at(x, y)[0] + 100;
+    return blue;
+  };
+  Joints in_place = walk(30);
+  for (Pose& pose : in_place) {
+    const double z = pose[kPelvis].z;
+    for (Vec3& p : pose) p.z -= z;
+  }
+  EXPECT_GT(blue_in_corner(draw_film_strip(walk(30), 20, "", {})), 100);
+  EXPECT_EQ(blue_in_corner(draw_film_strip(in_place, 20, "", {})), 0);
+}
+
 TEST(MotionPictures, FailuresLeaveNothing) {
   const fs::path folder = fs::temp_directory_path() / ("kg_picture_" + std::to_string(::getpid()));
   fs::create_directories(folder);
