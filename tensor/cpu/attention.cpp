@@ -7,6 +7,7 @@
 #include "tensor/cpu/matmul.h"
 #include "tensor/cpu/scratch.h"
 #include "tensor/cpu/tiling.h"
+#include "tensor/cpu/vec.h"
 #include "tensor/vec_math.h"
 
 namespace kg::cpu {
@@ -40,6 +41,14 @@ Matrix<T> head(const Tensor& t, int64_t b, int64_t h) {
       t.strides()[1], 1};
 }
 
+constexpr int64_t kShortRow = 128;
+
+// Elements of a row in scratch: whole registers.
+template <class T>
+int64_t padded_width(int64_t n) {
+  return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+}
+
 // task(b, h) for all heads, on all threads.
 template <class Task>
 void for_heads(const Sizes& s, Task&& task) {
@@ -49,37 +58,38 @@ void for_heads(const Sizes& s, Task&& task) {
   });
 }
 
-// Scores to weights in place: softmax of scale * s + bias over the n keys that the mask leaves; 0 if it leaves none.
+// Scores to weights in place: softmax of scale * s + bias over the n keys that the mask leaves, 0 if it leaves none.
+// The row has room for `padded` elements, whole registers if it can be; zeros follow up to `end`.
 template <class T>
-void softmax_row(T* s, int64_t n, T scale, const T* bias, const uint8_t* mask) {
+void softmax_row(T* s, int64_t n, int64_t padded, int64_t end, T scale, const T* bias, const uint8_t* mask) {
   constexpr T kHidden = -std::numeric_limits<T>::infinity();
   if (bias) {
 #pragma omp simd
     for (int64_t j = 0; j < n; ++j) s[j] = s[j] * scale + bias[j];
-  } else {
-#pragma omp simd
-    for (int64_t j = 0; j < n; ++j) s[j] *= scale;
+    scale = 1;
   }
   if (mask) {
 #pragma omp simd
     for (int64_t j = 0; j < n; ++j) s[j] = mask[j] ? s[j] : kHidden;
   }
+  std::fill(s + n, s + padded, kHidden);
   T top = kHidden;
 #pragma omp simd reduction(max : top)
-  for (int64_t j = 0; j < n; ++j) top = s[j] > top ? s[j] : top;
-  if (top == kHidden) {
-    for (int64_t j = 0; j < n; ++j) s[j] = s[j] == kHidden ? T(0) : s[j];  // a NaN stays to be seen
-    return;
-  }
+  for (int64_t j = 0; j < padded; ++j) top = s[j] > top ? s[j] : top;
   T sum = 0;
+  if (top == kHidden) {
+    for (int64_t j = 0; j < padded; ++j) s[j] = s[j] == kHidden ? T(0) : s[j];  // a NaN stays to be seen
+  } else {
 #pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < n; ++j) {
-    s[j] = vm::exp(s[j] - top);
-    sum += s[j];
-  }
-  const T factor = T(1) / sum;
+    for (int64_t j = 0; j < padded; ++j) {
+      s[j] = vm::exp((s[j] - top) * scale);
+      sum += s[j];
+    }
+    const T factor = T(1) / sum;
 #pragma omp simd
-  for (int64_t j = 0; j < n; ++j) s[j] *= factor;
+    for (int64_t j = 0; j < padded; ++j) s[j] *= factor;
+  }
+  if (padded < end) std::fill(s + padded, s + end, T(0));
 }
 
 // The pieces of the options that belong to one head.
@@ -132,29 +142,33 @@ template <class T>
 void forward_head(const Sizes& s, const AttentionOptions& o, int64_t b, int64_t h, Matrix<const T> q, Matrix<const T> k,
                   Matrix<const T> v, Matrix<T> y, T* weights) {
   const HeadOptions<T> head(o, b, h);
+  // Short rows are worked on where they have room for whole registers: loops over them do not end in single elements.
+  const bool apart = s.keys < kShortRow && s.keys % kLanes<T>;
+  const int64_t width = apart ? padded_width<T>(s.keys) : s.keys;
   for (int64_t i = 0; i < s.queries; i += s.block()) {
     const int64_t rows = std::min(s.block(), s.queries - i), n = s.visible(i + rows - 1);
-    T* w = weights + i * s.keys;
+    T *w = weights + i * s.keys, *scores = apart ? scratch<T>(Scratch::scores, rows * width) : w;
     if (s.queries == 1)
-      scores_of_one(s, q.data, k, n, w);
+      scores_of_one(s, q.data, k, n, scores);
     else
-      gemm_tile<T>(rows, n, s.width, q.at(i, 0), k.transposed(), T(0), w, s.keys);
+      gemm_tile<T>(rows, n, s.width, q.at(i, 0), k.transposed(), T(0), scores, width);
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t seen = s.visible(i + r);
-      softmax_row<T>(w + r * s.keys, seen, T(s.scale), head.bias ? head.bias + (i + r) * head.bias_stride : nullptr,
-                     head.mask);
-      std::fill(w + r * s.keys + seen, w + (r + 1) * s.keys, T(0));
+      const int64_t seen = s.visible(i + r), padded = apart ? padded_width<T>(seen) : seen;
+      T *row = scores + r * width, *to = w + r * s.keys;
+      softmax_row<T>(row, seen, padded, apart ? n : s.keys, T(s.scale),
+                     head.bias ? head.bias + (i + r) * head.bias_stride : nullptr, head.mask);
+      if (apart) std::fill(std::copy_n(row, seen, to), to + s.keys, T(0));
     }
-    const T* mix = w;
+    Matrix<const T> mix{scores, width, 1};
     if (o.dropout > 0) {
       T* dropped = scratch<T>(Scratch::weights, rows * s.keys);
       drop_rows(dropped, w, rows, n, s.keys, ((b * s.heads + h) * s.queries + i) * s.keys, o);
-      mix = dropped;
+      mix = {dropped, s.keys, 1};
     }
     if (s.queries == 1)
-      mix_for_one(s, mix, v, n, y.data);
+      mix_for_one(s, mix.data, v, n, y.data);
     else
-      gemm_tile<T>(rows, s.width, n, {mix, s.keys, 1}, v, T(0), y.data + i * y.row, y.row);
+      gemm_tile<T>(rows, s.width, n, mix, v, T(0), y.data + i * y.row, y.row);
   }
 }
 
@@ -164,8 +178,23 @@ struct HeadGradients {
   T* scores;  // (Tq, Tk) or null
 };
 
-// P = weights, P' = dropped(P): gv = P'^T gy, gP = dropped(gy v^T), gS = P (gP - rowsum(P gP)), gq = scale gS k,
-// gk = scale gS^T q. From the last block of queries, which sees all keys, to the first, which may see few.
+// gS = P (gP - rowsum(P gP)) in place of gP, over n keys. With dropout gP comes as the gradient of the dropped weights
+// P'; where P' is 0 the weight was dropped, or P is 0 too and gP does not matter.
+template <class T>
+void scores_gradient(const T* p, const T* dropped, T* g, int64_t n, T keep_scale) {
+  if (dropped != p) {
+#pragma omp simd
+    for (int64_t j = 0; j < n; ++j) g[j] = dropped[j] != T(0) ? g[j] * keep_scale : T(0);
+  }
+  T dot = 0;
+#pragma omp simd reduction(+ : dot)
+  for (int64_t j = 0; j < n; ++j) dot += p[j] * g[j];
+#pragma omp simd
+  for (int64_t j = 0; j < n; ++j) g[j] = p[j] * (g[j] - dot);
+}
+
+// P = weights, P' = dropped P: gv = P'^T gy, gP' = gy v^T, gq = scale gS k, gk = scale gS^T q. From the last block of
+// queries, which sees all keys, to the first, which may see few.
 template <class T>
 void backward_head(const Sizes& s, const AttentionOptions& o, int64_t b, int64_t h, Matrix<const T> gy,
                    Matrix<const T> q, Matrix<const T> k, Matrix<const T> v, const T* weights, HeadGradients<T> g) {
@@ -173,32 +202,25 @@ void backward_head(const Sizes& s, const AttentionOptions& o, int64_t b, int64_t
   T beta = 0;
   for (int64_t i = (s.queries - 1) / block * block; i >= 0; i -= block, beta = 1) {
     const int64_t rows = std::min(block, s.queries - i), n = s.visible(i + rows - 1);
-    const int64_t first = ((b * s.heads + h) * s.queries + i) * s.keys;
     const T *w = weights + i * s.keys, *mix = w;
-    T* gs = scratch<T>(Scratch::scores, rows * s.keys);
-    gemm_tile<T>(rows, n, s.width, gy.at(i, 0), v.transposed(), T(0), gs, s.keys);
     if (o.dropout > 0) {
       T* dropped = scratch<T>(Scratch::weights, rows * s.keys);
-      drop_rows(dropped, w, rows, n, s.keys, first, o);
+      drop_rows(dropped, w, rows, n, s.keys, ((b * s.heads + h) * s.queries + i) * s.keys, o);
       mix = dropped;
-      drop_rows(gs, gs, rows, n, s.keys, first, o);
     }
+    T* gs = scratch<T>(Scratch::scores, rows * s.keys);
+    gemm_tile<T>(rows, n, s.width, gy.at(i, 0), v.transposed(), T(0), gs, s.keys);
     gemm_tile<T>(n, s.width, rows, {mix, 1, s.keys}, gy.at(i, 0), beta, g.v.data, g.v.row);
     for (int64_t r = 0; r < rows; ++r) {
-      const T* p = w + r * s.keys;
-      T* d = gs + r * s.keys;
-      T dot = 0;
-#pragma omp simd reduction(+ : dot)
-      for (int64_t j = 0; j < n; ++j) dot += p[j] * d[j];
-#pragma omp simd
-      for (int64_t j = 0; j < n; ++j) d[j] = p[j] * (d[j] - dot);
+      T* row = gs + r * s.keys;
+      scores_gradient(w + r * s.keys, mix + r * s.keys, row, n, T(1 / (1 - o.dropout)));
       if (g.scores) {
         T* to = g.scores + (i + r) * s.keys;
-        std::fill(std::copy_n(d, n, to), to + s.keys, T(0));
+        std::fill(std::copy_n(row, n, to), to + s.keys, T(0));
       }
       const T scale = T(s.scale);
 #pragma omp simd
-      for (int64_t j = 0; j < n; ++j) d[j] *= scale;
+      for (int64_t j = 0; j < n; ++j) row[j] *= scale;
     }
     gemm_tile<T>(rows, s.width, n, {gs, s.keys, 1}, k, T(0), g.q.data + i * g.q.row, g.q.row);
     gemm_tile<T>(n, s.width, rows, {gs, 1, s.keys}, q.at(i, 0), beta, g.k.data, g.k.row);

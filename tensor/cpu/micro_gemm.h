@@ -16,7 +16,8 @@ inline constexpr int kRows = 8, kVecs = 3;  // 24 accumulators of 32 registers
 #else
 inline constexpr int kRows = 6, kVecs = 2;  // 12 of 16
 #endif
-inline constexpr int64_t kDepth = 256;  // rows of B in a panel
+// Blocks of k, m and n: packed B (kDepth, kWidth) and a block of A (kHeight, kDepth) share the second-level cache.
+inline constexpr int64_t kDepth = 384, kHeight = 96, kWidth = 512;
 
 // panel (k, V registers); the last register of C holds `tail` columns.
 template <class T, int R, int V>
@@ -54,41 +55,86 @@ void rows(int64_t m, int64_t k, Matrix<const T> a, const T* panel, bool accumula
     if (i < m) rows<T, V, R / 2>(m - i, k, a.at(i, 0), panel, accumulate, c + i * ldc, ldc, tail);
 }
 
-// panel (k, width) from B's columns [0, cols), zeros after them.
+// panel (k, width) from B's columns [0, cols), zeros after them; width is a multiple of the lanes.
 template <class T>
 void pack(int64_t k, int64_t cols, int64_t width, Matrix<const T> b, T* panel) {
-  if (b.col == 1) {
+  constexpr int L = kLanes<T>;
+  if (b.col == 1 && cols == width) {
+    for (int64_t p = 0; p < k; ++p)
+      for (int64_t j = 0; j < width; j += L) store<T>(panel + p * width + j, load<T>(b.data + p * b.row + j));
+  } else if (b.col == 1) {
     for (int64_t p = 0; p < k; ++p) {
-      T* to = panel + p * width;
-      const T* from = b.data + p * b.row;
-      for (int64_t j = 0; j < cols; ++j) to[j] = from[j];
-      for (int64_t j = cols; j < width; ++j) to[j] = T(0);
+      std::fill(std::copy_n(b.data + p * b.row, cols, panel + p * width), panel + (p + 1) * width, T(0));
     }
-    return;
+  } else if (b.row == 1) {
+    for (int64_t j = 0; j < width; j += L)
+      for (int64_t p = 0; p < k; p += L) {
+        const int deep = int(std::min<int64_t>(L, k - p)), across = int(std::clamp<int64_t>(cols - j, 0, L));
+        Vec<T> square[L];
+        for (int i = 0; i < L; ++i) {
+          const T* from = b.data + p + (j + i) * b.col;
+          square[i] = i >= across ? Vec<T>{} : deep == L ? load<T>(from) : load_part<T>(from, deep);
+        }
+        transpose_square<T>(square);
+        for (int i = 0; i < deep; ++i) store<T>(panel + (p + i) * width + j, square[i]);
+      }
+  } else {
+    for (int64_t p = 0; p < k; ++p)
+      for (int64_t j = 0; j < width; ++j) panel[p * width + j] = j < cols ? b.data[p * b.row + j * b.col] : T(0);
   }
-  for (int64_t j = 0; j < width; ++j)
-    for (int64_t p = 0; p < k; ++p) panel[p * width + j] = j < cols ? b.data[p * b.row + j * b.col] : T(0);
 }
 
+// A block of A laid out densely, its contiguous axis kept: rows far apart in memory fall on the same few cache lines.
+template <class T>
+Matrix<const T> dense(int64_t m, int64_t k, Matrix<const T> a, T* to) {
+  if (a.col != 1 && a.row != 1) return a;
+  const bool by_rows = a.col == 1;
+  const int64_t lines = by_rows ? m : k, length = by_rows ? k : m, step = by_rows ? a.row : a.col;
+  const int64_t padded = (length + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+  for (int64_t i = 0; i < lines; ++i) std::copy_n(a.data + i * step, length, to + i * padded);
+  return by_rows ? Matrix<const T>{to, padded, 1} : Matrix<const T>{to, 1, padded};
+}
+
+// One packed panel of V registers against all rows.
+template <class T>
+void multiply(int64_t m, int64_t cols, int64_t k, Matrix<const T> a, const T* panel, bool accumulate, T* c,
+              int64_t ldc) {
+  const int vecs = int((cols + kLanes<T> - 1) / kLanes<T>), tail = int(cols - (vecs - 1) * kLanes<T>);
+  auto run = [&]<int V>() {
+    if constexpr (V <= kVecs) rows<T, V, kRows>(m, k, a, panel, accumulate, c, ldc, tail);
+  };
+  if (vecs == 1)
+    run.template operator()<1>();
+  else if (vecs == 2)
+    run.template operator()<2>();
+  else
+    run.template operator()<3>();
+}
+
+// Blocks of k; in each all of B is packed (up to kWidth columns), then a block of rows of A meets every panel.
 template <class T>
 void gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, bool accumulate, T* c, int64_t ldc) {
   constexpr int L = kLanes<T>;
-  T* panel = scratch<T>(Scratch::gemm_panel, kDepth * kVecs * L);
-  for (int64_t p = 0; p < k; p += kDepth, accumulate = true) {
-    const int64_t depth = std::min(kDepth, k - p);
-    for (int64_t j = 0; j < n; j += kVecs * L) {
-      const int64_t cols = std::min<int64_t>(n - j, kVecs * L), vecs = (cols + L - 1) / L;
-      const int tail = int(cols - (vecs - 1) * L);
-      pack<T>(depth, cols, vecs * L, b.at(p, j), panel);
-      auto run = [&]<int V>() {
-        if constexpr (V <= kVecs) rows<T, V, kRows>(m, depth, a.at(0, p), panel, accumulate, c + j, ldc, tail);
-      };
-      if (vecs == 1)
-        run.template operator()<1>();
-      else if (vecs == 2)
-        run.template operator()<2>();
-      else
-        run.template operator()<3>();
+  if (k == 0 && !accumulate)
+    for (int64_t i = 0; i < m; ++i) std::fill_n(c + i * ldc, n, T(0));
+  for (int64_t first = 0; first < n; first += kWidth) {
+    const int64_t all = std::min(n - first, kWidth), vecs = (all + L - 1) / L, panels = (vecs + kVecs - 1) / kVecs;
+    const int64_t width = (vecs + panels - 1) / panels * L;  // panels alike, not wide ones and a rest
+    for (int64_t p = 0; p < k; p += kDepth) {
+      const int64_t depth = std::min(kDepth, k - p);
+      T* packed = scratch<T>(Scratch::gemm_b, depth * (all + width));
+      for (int64_t j = 0; j < all; j += width) {
+        const int64_t cols = std::min(all - j, width);
+        pack<T>(depth, cols, (cols + L - 1) / L * L, b.at(p, first + j), packed + j * depth);
+      }
+      for (int64_t i = 0; i < m; i += kHeight) {
+        const int64_t height = std::min(kHeight, m - i);
+        T* copied = scratch<T>(Scratch::gemm_a, std::max(height * (depth + L), depth * (height + L)));
+        const Matrix<const T> block = dense<T>(height, depth, a.at(i, p), copied);
+        for (int64_t j = 0; j < all; j += width)
+          multiply<T>(height, std::min(all - j, width), depth, block, packed + j * depth, accumulate || p > 0,
+                      c + i * ldc + first + j, ldc);
+      }
     }
   }
 }

@@ -6,7 +6,7 @@
 
 namespace kg::cpu {
 
-enum class Scratch { gemm_panel, gemm_tile, rows, scores, weights, count };
+enum class Scratch { gemm_a, gemm_b, gemm_tile, rows, scores, weights, count };
 
 // At least `bytes` bytes, 64-byte aligned, with undefined contents; valid until this thread asks for the slot again.
 void* scratch_bytes(Scratch slot, int64_t bytes);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "tensor/dtype.h"
 
@@ -47,6 +48,29 @@ inline Vec<T> load_part(const From* p, int n) {
 template <class T>
 inline void store(T* p, Vec<T> v) {
   *reinterpret_cast<Vec<T>*>(p) = v;
+}
+// Transposes a square of kLanes x kLanes in registers: squares of 1, 2, 4 ... change places across the diagonal.
+template <class T>
+inline void transpose_square(Vec<T>* rows) {
+  constexpr int L = kLanes<T>;
+  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  auto stage = [&]<int W>() {
+    typename VecOf<Index>::type upper, lower;
+    for (int p = 0; p < L; ++p) {
+      upper[p] = Index(p & W ? L + p - W : p);
+      lower[p] = Index(p & W ? L + p : p + W);
+    }
+    for (int i = 0; i < L; ++i) {
+      if (i & W) continue;
+      const Vec<T> a = rows[i], b = rows[i + W];
+      rows[i] = __builtin_shuffle(a, b, upper);
+      rows[i + W] = __builtin_shuffle(a, b, lower);
+    }
+  };
+  stage.template operator()<1>();
+  stage.template operator()<2>();
+  if constexpr (L > 4) stage.template operator()<4>();
+  if constexpr (L > 8) stage.template operator()<8>();
 }
 // Sum of the lanes, by halves.
 template <class T>
