@@ -11,7 +11,7 @@ enum class Saves { nothing, input, output };
 
 #define KG_F         \
   template <class T> \
-  KG_HD static T
+  KG_HD __attribute__((always_inline)) static T
 
 struct Neg {
   static constexpr Saves kSaves = Saves::nothing;
@@ -174,14 +174,14 @@ struct Minimum {
 
 // One call for ops with and without constants.
 template <class Op, class T>
-KG_HD inline T apply_f(T x, T a, T b) {
+KG_INLINE T apply_f(T x, T a, T b) {
   if constexpr (requires { Op::f(x, a, b); })
     return Op::f(x, a, b);
   else
     return Op::f(x);
 }
 template <class Op, class T>
-KG_HD inline T apply_df(T saved, T a, T b) {
+KG_INLINE T apply_df(T saved, T a, T b) {
   if constexpr (requires { Op::df(saved, a, b); })
     return Op::df(saved, a, b);
   else

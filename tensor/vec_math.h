@@ -10,13 +10,16 @@
 
 #include "tensor/random.h"  // KG_HD
 
+// Always inlined: one call left inside a loop would keep the whole loop from being vectorised.
+#define KG_INLINE KG_HD inline __attribute__((always_inline))
+
 namespace kg::vm {
 
 // The nearest integer, as a float, for |x| < 2^22: adding 1.5 * 2^23 leaves no bits for the fraction.
-KG_HD inline float round(float x) { return (x + 12582912.0f) - 12582912.0f; }
+KG_INLINE float round(float x) { return (x + 12582912.0f) - 12582912.0f; }
 
 // exp(x) = 2^n (1 + r + r^2 P(r)), n = round(x / ln 2). 0 below -87.3, infinity above 88.3, NaN stays NaN.
-KG_HD inline float exp(float x) {
+KG_INLINE float exp(float x) {
   const float lo = -87.33f, hi = 88.37f;
   const float c = x < lo ? lo : (x > hi ? hi : x);
   const float n = round(c * 1.44269504f);
@@ -32,7 +35,7 @@ KG_HD inline float exp(float x) {
 }
 
 // log(x) = e ln 2 + log(1 + f), 1 + f in [sqrt(1/2), sqrt(2)). -infinity at 0 and denormals, NaN below 0.
-KG_HD inline float log(float x) {
+KG_INLINE float log(float x) {
   const int32_t bits = std::bit_cast<int32_t>(x);
   const int32_t shifted = bits - 0x3f3504f3;  // sqrt(1/2)
   const float e = float(shifted >> 23);
@@ -52,7 +55,7 @@ KG_HD inline float log(float x) {
   return x < 1.17549435e-38f ? low : (x < inf ? y : x);
 }
 
-KG_HD inline float tanh(float x) {
+KG_INLINE float tanh(float x) {
   const float a = std::fabs(x), t = x * x;
   float p = -5.666980327e-03f;
   p = p * t + 2.060617990e-02f;
@@ -65,7 +68,7 @@ KG_HD inline float tanh(float x) {
 }
 
 // erf(|x|) = 1 - exp(-x^2) t P(t), t = 1 / (1 + 0.47 |x|).
-KG_HD inline float erf(float x) {
+KG_INLINE float erf(float x) {
   const float a = std::fabs(x), t = 1.0f / (1.0f + 0.47f * a);
   float p = 8.548082093e-02f;
   p = p * t - 4.060108015e-01f;
@@ -78,7 +81,7 @@ KG_HD inline float erf(float x) {
 }
 
 // Quadrant q = round(x / (pi/2)), pi/2 taken off in three parts: good to |x| of some 10^4.
-KG_HD inline float sin_shifted(float x, int32_t quadrants) {
+KG_INLINE float sin_shifted(float x, int32_t quadrants) {
   const float n = round(x * 0.636619772f);
   const float r = ((x - n * 1.5703125f) - n * 4.837512969970703125e-4f) - n * 7.54978995489188216e-8f;
   const float t = r * r;
@@ -88,14 +91,14 @@ KG_HD inline float sin_shifted(float x, int32_t quadrants) {
   const float y = (q & 1) ? c : s;
   return (q & 2) ? -y : y;
 }
-KG_HD inline float sin(float x) { return sin_shifted(x, 0); }
-KG_HD inline float cos(float x) { return sin_shifted(x, 1); }
+KG_INLINE float sin(float x) { return sin_shifted(x, 0); }
+KG_INLINE float cos(float x) { return sin_shifted(x, 1); }
 
-KG_HD inline double exp(double x) { return std::exp(x); }
-KG_HD inline double log(double x) { return std::log(x); }
-KG_HD inline double tanh(double x) { return std::tanh(x); }
-KG_HD inline double erf(double x) { return std::erf(x); }
-KG_HD inline double sin(double x) { return std::sin(x); }
-KG_HD inline double cos(double x) { return std::cos(x); }
+KG_INLINE double exp(double x) { return std::exp(x); }
+KG_INLINE double log(double x) { return std::log(x); }
+KG_INLINE double tanh(double x) { return std::tanh(x); }
+KG_INLINE double erf(double x) { return std::erf(x); }
+KG_INLINE double sin(double x) { return std::sin(x); }
+KG_INLINE double cos(double x) { return std::cos(x); }
 
 }  // namespace kg::vm

@@ -14,7 +14,6 @@ namespace {
 // Beginnings of the blocks whose deviations are averaged, and the end.
 constexpr int kBlocks[] = {kRootYaw,        kRootVelocity, kRootHeight, kLocalPositions,
                            kLocalRotations, kVelocities,   kContacts,   kFeatures};
-constexpr double kEvalBias = 25;  // feat_bias 5, which the public training code applies twice
 
 template <class Fn>
 Tensor map_rows(const char* op, const Tensor& features, const Statistics& s, Fn fn) {
@@ -74,11 +73,11 @@ Statistics StatisticsBuilder::finish() const {
   return s;
 }
 
-Statistics eval_statistics(const Statistics& statistics) {
+Statistics eval_statistics(const Statistics& statistics, double divisor) {
   Statistics s{statistics.mean, statistics.std.clone()};
   float* std = s.std.data<float>();
-  for (int i = kRootYaw; i < kLocalPositions; ++i) std[i] = float(std[i] / kEvalBias);
-  for (int i = kContacts; i < kFeatures; ++i) std[i] = float(std[i] / kEvalBias);
+  for (int i = kRootYaw; i < kLocalPositions; ++i) std[i] = float(std[i] / divisor);
+  for (int i = kContacts; i < kFeatures; ++i) std[i] = float(std[i] / divisor);
   return s;
 }
 

@@ -27,7 +27,8 @@ class StatisticsBuilder {
 };
 
 // The statistics of the evaluators and of the VQ-VAEs of T2M-GPT and MotionGPT: std of root (0..3) and contacts / 25.
-Statistics eval_statistics(const Statistics& statistics);
+// Another divisor weighs them otherwise.
+Statistics eval_statistics(const Statistics& statistics, double divisor = 25);
 
 // Mean.npy and Std.npy of a data set folder. A wrong shape, a value that is not finite or a deviation that is not
 // positive is an input error.

@@ -12,6 +12,8 @@ TokenizerRecipe tokenizer_preset(const std::string& name) {
   r.model.width = small ? 256 : 128;
   r.model.codes = small ? 512 : 256;
   r.batch = small ? 64 : 32;
+  // Codes are reset below an eighth of their fair share of a batch: 1 at the paper's sizes.
+  r.model.reset_below = double(r.batch * r.window / kFramesPerToken) / double(8 * r.model.codes);
   r.max_iters = small ? 4000 : 1500;
   r.warm_up = 100;
   r.lr = small ? 4e-4 : 8e-4;

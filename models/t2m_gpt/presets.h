@@ -13,6 +13,7 @@ namespace kg {
 struct TokenizerRecipe {
   VqVaeConfig model;
   int64_t batch = 256, window = 64;  // windows a step, frames a window
+  double root_weight = 25;           // root and contact features count this much more: their deviation is divided by it
   int64_t max_iters = 300000, warm_up = 1000;
   double lr = 2e-4, beta1 = 0.9, beta2 = 0.99, weight_decay = 0;
   std::string schedule = "step";  // step: lr x 0.05 after two thirds; cosine: to 0; constant

@@ -16,13 +16,14 @@ CodebookUpdate codebook_update_from(const std::string& name) {
 }
 const char* name_of(CodebookUpdate update) { return kNames[int(update)]; }
 
-Quantizer::Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay)
+Quantizer::Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay, double reset_below)
     : codebook(Tensor::zeros({codes, width})),
       code_sum(Tensor::zeros({codes, width})),
       code_count(Tensor::zeros({codes})),
       initialized(Tensor::zeros({1}, Dtype::u8)),
       update_(update),
-      decay_(decay) {
+      decay_(decay),
+      reset_below_(reset_below) {
   if (update == CodebookUpdate::learned || update == CodebookUpdate::reset)
     reg("codebook", codebook);
   else
@@ -69,7 +70,7 @@ void Quantizer::update(const Tensor& x, const Tensor& ids, const Tensor& counts)
   const std::vector<double> count = (average ? code_count : counts).to_vector();
   for (int64_t i = 0; i < k; ++i) {
     const Tensor code = codebook.value.select(0, i);
-    const bool alive = count[size_t(i)] >= 1;
+    const bool alive = count[size_t(i)] >= reset_below_;
     if (reset && !alive)
       code.copy_from(spare.select(0, i));
     else if (average && count[size_t(i)] > 1e-6)

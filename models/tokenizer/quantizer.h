@@ -18,7 +18,7 @@ const char* name_of(CodebookUpdate update);
 
 class Quantizer : public Module {
  public:
-  Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay = 0.99);
+  Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay = 0.99, double reset_below = 1);
 
   struct Output {
     Var y;              // the codes, with the gradient of x passed straight through
@@ -44,7 +44,7 @@ class Quantizer : public Module {
   Tensor tile(const Tensor& x) const;  // the first K rows of x, repeated with a little noise when there are fewer
 
   CodebookUpdate update_;
-  double decay_;
+  double decay_, reset_below_;
 };
 
 }  // namespace kg

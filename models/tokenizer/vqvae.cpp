@@ -57,7 +57,9 @@ Var MotionDecoder::operator()(const Var& x) const {
 }
 
 VqVae::Parts::Parts(const VqVaeConfig& c)
-    : encoder(c.features, c.width), decoder(c.features, c.width), quantizer(c.codes, c.width, c.update, c.decay) {
+    : encoder(c.features, c.width),
+      decoder(c.features, c.width),
+      quantizer(c.codes, c.width, c.update, c.decay, c.reset_below) {
   reg("encoder", encoder);
   reg("decoder", decoder);
   reg("quantizer", quantizer);

@@ -16,6 +16,7 @@ struct VqVaeConfig {
   int64_t codes = 512;
   CodebookUpdate update = CodebookUpdate::ema_reset;
   double decay = 0.99;       // of the codebook's moving averages
+  double reset_below = 1;    // a code is dead when fewer vectors of a batch fall to it (moving average)
   double commitment = 0.02;  // weight of the commitment loss
   double position = 0.5;     // weight of the extra loss on the local joint positions
 };

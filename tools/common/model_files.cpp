@@ -44,6 +44,7 @@ VqVaeConfig vqvae_config(const Json& j, const std::string& source) {
   CHECK_INPUT(j.contains("quantizer") && j["quantizer"].is_string(), source, ": model configuration lacks quantizer");
   c.update = codebook_update_from(j["quantizer"].get<std::string>());
   c.decay = read_number(j, "decay", source);
+  c.reset_below = read_number(j, "reset_below", source);
   c.commitment = read_number(j, "commitment", source);
   c.position = read_number(j, "position", source);
   return c;
@@ -102,9 +103,9 @@ NamedTensors without_prefixes(const TensorFile& file, std::initializer_list<cons
 }  // namespace
 
 Json to_json(const VqVaeConfig& c) {
-  return {{"features", c.features},         {"width", c.width}, {"codes", c.codes},
-          {"quantizer", name_of(c.update)}, {"decay", c.decay}, {"commitment", c.commitment},
-          {"position", c.position}};
+  return {{"features", c.features},         {"width", c.width},      {"codes", c.codes},
+          {"quantizer", name_of(c.update)}, {"decay", c.decay},      {"reset_below", c.reset_below},
+          {"commitment", c.commitment},     {"position", c.position}};
 }
 Json to_json(const GptConfig& c) {
   return {{"codes", c.codes},   {"condition", c.condition},     {"width", c.width},     {"heads", c.heads},

@@ -51,6 +51,7 @@ void add_options(Cli& cli, TokenizerTraining& t) {
   cli.add("warm-up,warm-up-iter", &t.recipe.warm_up, "steps of linear warm-up").at_least(0);
   cli.add("schedule,lr-scheduler", &t.recipe.schedule, "of the learning rate").choices({"step", "cosine", "constant"});
   cli.add("commit", &t.recipe.model.commitment, "weight of the commitment loss").at_least(0);
+  cli.add("root-weight,feat-bias", &t.recipe.root_weight, "how much more root and contact features count").above(0);
   cli.add("loss-vel", &t.recipe.model.position, "weight of the joint position loss").at_least(0);
   cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
   cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
@@ -119,7 +120,7 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
 
   default_generator() = {t.run.seed, 0};
   MotionTokenizer tokenizer(recipe.model);
-  tokenizer.statistics = eval_statistics(train.statistics);
+  tokenizer.statistics = eval_statistics(train.statistics, recipe.root_weight);
   say(quiet, "tokenizer " + t.preset + ": " + std::to_string(tokenizer.model.parameter_count()) + " parameters");
   AdamW optimizer(tokenizer.model,
                   {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2, .weight_decay = recipe.weight_decay});
