@@ -127,6 +127,7 @@ int main(int argc, char** argv) {
             "obedience --preset small --out out/obedience");
     cli.group("Run");
     add_training_options(cli, o.run);
+    add_run_options(cli, o.run);
     cli.add("preset", &o.preset, "sizes and recipe").choices({"small", "tiny", "paper"});
     cli.add("clips", &o.clips, "clips of the built-in set, before mirroring").range(20, 1000000);
     cli.add("tokenizer-iters", &o.tokenizer_iters, "steps; 0: the preset's").at_least(0);

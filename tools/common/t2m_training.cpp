@@ -59,6 +59,8 @@ void add_options(Cli& cli, TokenizerTraining& t) {
   cli.add("width", &t.recipe.model.width, "channels, and width of a code").range(1, 8192);
   cli.add("codes,nb-code", &t.recipe.model.codes, "codebook size").range(2, 65536);
   cli.add("quantizer", &t.quantizer, "codebook update").choices({"ema_reset", "ema", "reset", "learned"});
+  cli.group("Run");
+  add_run_options(cli, t.run);
 }
 
 void add_options(Cli& cli, GptTraining& t) {
@@ -87,6 +89,8 @@ void add_options(Cli& cli, GptTraining& t) {
   cli.add("width,embed-dim-gpt", &t.recipe.model.width, "transformer width").range(1, 16384);
   cli.add("layers,num-layers", &t.recipe.model.layers, "transformer layers").range(1, 256);
   cli.add("heads,n-head-gpt", &t.recipe.model.heads, "attention heads").range(1, 256);
+  cli.group("Run");
+  add_run_options(cli, t.run);
 }
 
 ReconstructionError reconstruction_error(MotionTokenizer& tokenizer, const std::vector<Tensor>& features) {
