@@ -8,9 +8,9 @@
 
 A benchmark's name gives its sizes, so both sides do the same: linear/ROWSxINxOUT, vqvae_step/PRESET/BATCH, ...
 Training steps are forward, loss, backward and AdamW with the dropout of the recipe, from text features; the batches at
-`paper` size are smaller than the recipe's, so that a step fits a small CPU. PyTorch has its fused attention. Generation
-is one motion that runs to the last position: in PyTorch by the loop of the original program, which runs the whole
-prefix again for every token, in kinegrad with its key/value cache.
+`paper` size are smaller than the recipe's, so that a step fits a small CPU. PyTorch has its fused attention and AdamW.
+Generation is one motion that runs to the last position: in PyTorch by the loop of the original program, which runs the
+whole prefix again for every token, in kinegrad with its key/value cache.
 Needs: torch. A time is the median of five repetitions; ratio = PyTorch / kinegrad: above 1, kinegrad is faster. The
 ratio of the fastest repetitions stands beside it: where the two differ, the machine was not idle.
 """
@@ -78,7 +78,7 @@ def normal(*shape):
 def vqvae_step(preset, batch):
     options = presets[preset]["vqvae"]
     model = MotionVqVae(**options).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-4, betas=(0.9, 0.99), weight_decay=0.0)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-4, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     x = torch.randn(batch, WINDOW, options["features"])
 
     def step():
@@ -94,7 +94,7 @@ def gpt_step(preset, batch):
     options = presets[preset]["gpt"]
     model = MotionGpt(**options).train()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=1e-4, betas=(0.5, 0.9), weight_decay=1e-6)
+    optimiser = torch.optim.AdamW(parameters, lr=1e-4, betas=(0.5, 0.9), weight_decay=1e-6, fused=True)
     context, codes = options["context"], options["codes"]
     length = torch.full((batch,), context - 2)  # tokens, end, one padding
     target = torch.randint(0, codes, (batch, context))
@@ -140,7 +140,7 @@ def pointwise(name, n):
 def adamw(n):
     p = normal(n).requires_grad_()
     p.grad = normal(n)
-    return torch.optim.AdamW([p]).step
+    return torch.optim.AdamW([p], fused=True).step
 
 
 @peer(r"layer_norm/(\d+)x(\d+)")
