@@ -1,5 +1,5 @@
-// Speed of the operations at the sizes of the models, against what the machine can do: each line has its GFLOP/s or
-// GB/s and its share of the peak, measured at the start (multiply-adds in registers, reading of a large array).
+// Speed of the operations and of the models, against what the machine can do: each line has its GFLOP/s or GB/s and its
+// share of the peak, measured at the start (multiply-adds in registers, reading of a large array).
 //   build/bin/bench --benchmark_filter=attention --benchmark_repetitions=5
 #include <benchmark/benchmark.h>
 #include <immintrin.h>
@@ -12,6 +12,7 @@
 
 #include "tensor/ops.h"
 #include "tensor/parallel.h"
+#include "tools/bench_models.h"
 
 namespace {
 using namespace kg;
@@ -233,5 +234,9 @@ int main(int argc, char** argv) {
   add_conv();
   add_attention();
   add_quantize();
+  const bench::Add add_one = [](const auto&... arguments) { add(arguments...); };
+  bench::add_pointwise(add_one);
+  bench::add_rows(add_one);
+  bench::add_models(add_one);
   benchmark::RunSpecifiedBenchmarks();
 }
