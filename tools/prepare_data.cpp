@@ -3,10 +3,9 @@
 #include <iomanip>
 #include <iostream>
 #include <map>
-#include <sstream>
 
 #include "data/sets/captures.h"
-#include "data/sets/procedural.h"
+#include "data/sets/procedural_set.h"
 #include "tensor/parallel.h"
 #include "tools/common/cli.h"
 #include "tools/common/progress.h"
@@ -66,34 +65,6 @@ void check_usage(const Options& o) {
   require(o.bvh.empty() || o.bandai == o.captions.empty(), "--bvh needs either --captions FILE or --bandai-captions");
   require(o.write.test_share + o.write.val_share < 0.95, "--test-share and --val-share leave nothing to train on");
   require(o.min_seconds < o.max_seconds, "--min-seconds must be less than --max-seconds");
-}
-
-std::vector<Caption> tagged(const std::vector<std::string>& texts, bool mirrored) {
-  std::vector<Caption> captions;
-  for (const std::string& original : texts) {
-    Caption caption{mirrored ? mirror_caption(original) : original, {}};
-    std::istringstream tokens(tag_caption(caption.text));
-    for (std::string token; tokens >> token;) caption.tokens.push_back(token);
-    captions.push_back(std::move(caption));
-  }
-  return captions;
-}
-
-std::vector<Clip> procedural_clips(const Options& o) {
-  std::vector<Clip> clips(static_cast<size_t>(o.procedural));
-  parallel_for(o.procedural, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const std::string digits = std::to_string(i), name = std::string(6 - std::min<size_t>(6, digits.size()), '0');
-      ProceduralClip made = make_procedural_clip(o.seed, int(i));
-      Clip& clip = clips[size_t(i)];
-      clip.name = clip.source = name + digits;
-      clip.note = describe(made.parameters);
-      clip.captions = tagged(made.captions, false);
-      if (o.capture.mirror) clip.mirrored_captions = tagged(made.captions, true);
-      clip.joints = std::move(made.joints);
-    }
-  });
-  return clips;
 }
 
 // The table: every file of a small folder or with --verbose; else those that gave no clip, and how many for each
@@ -168,7 +139,8 @@ int body(int argc, char** argv) {
   check_usage(o);
   check_target(o.out, o.force);
   set_threads(o.threads);
-  const std::vector<Clip> clips = o.procedural > 0 ? procedural_clips(o) : captured_clips(o);
+  const std::vector<Clip> clips =
+      o.procedural > 0 ? procedural_clips(o.seed, o.procedural, o.capture.mirror) : captured_clips(o);
   Progress progress("writing", 0, int64_t(clips.size()), o.quiet);
   o.write.seed = o.seed;
   o.write.overwrite = o.force;

@@ -10,13 +10,13 @@ TokenizerRecipe tokenizer_preset(const std::string& name) {
   CHECK(name == "small" || name == "tiny", "preset \"", name, "\" is unknown; use paper, small or tiny");
   const bool small = name == "small";
   r.model.width = small ? 256 : 128;
-  r.model.codes = small ? 512 : 256;
-  r.batch = small ? 64 : 32;
+  r.batch = 64;
   // Codes are reset below an eighth of their fair share of a batch: 1 at the paper's sizes.
   r.model.reset_below = double(r.batch * r.window / kFramesPerToken) / double(8 * r.model.codes);
-  r.max_iters = small ? 4000 : 1500;
+  r.root_weight = 5;
+  r.max_iters = 2500;
   r.warm_up = 100;
-  r.lr = small ? 4e-4 : 8e-4;
+  r.lr = small ? 6e-4 : 1e-3;
   r.schedule = "cosine";
   return r;
 }
@@ -29,7 +29,6 @@ GptRecipe gpt_preset(const std::string& name) {
   }
   CHECK(name == "small" || name == "tiny", "preset \"", name, "\" is unknown; use paper, small or tiny");
   const bool small = name == "small";
-  r.model.codes = small ? 512 : 256;
   r.model.width = small ? 256 : 128;
   r.model.heads = small ? 8 : 4;
   r.model.layers = small ? 6 : 4;
@@ -37,7 +36,7 @@ GptRecipe gpt_preset(const std::string& name) {
   r.text = {.width = small ? 256 : 128, .layers = 2, .heads = 4, .feedforward = small ? 512 : 256};
   r.model.condition = r.text.width;
   r.batch = 64;
-  r.max_iters = small ? 6000 : 2500;
+  r.max_iters = small ? 3000 : 2500;
   r.warm_up = 100;
   r.lr = small ? 5e-4 : 1e-3;
   r.beta1 = 0.9, r.beta2 = 0.98;

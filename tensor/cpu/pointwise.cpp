@@ -3,6 +3,9 @@
 #include "tensor/cpu/strided.h"
 #include "tensor/pointwise.h"
 
+// On the body of a loop: called instead of inlined, it would keep the loop from being vectorised.
+#define KG_LANE __attribute__((always_inline))
+
 namespace kg::cpu {
 namespace {
 
@@ -75,7 +78,7 @@ template <class Op>
 void unary(const char* name, const Tensor& y, const Tensor& x, double a, double b) {
   for_float(x.dtype(), name, [&](auto zero) {
     using T = decltype(zero);
-    map1<T>(y, x, [a = T(a), b = T(b)](T v) { return apply_f<Op>(v, a, b); });
+    map1<T>(y, x, [a = T(a), b = T(b)](T v) KG_LANE { return apply_f<Op>(v, a, b); });
   });
 }
 template <class Op>
@@ -83,7 +86,7 @@ void unary_backward(const char* name, const Tensor& gx, const Tensor& gy, const 
   for_float(gy.dtype(), name, [&](auto zero) {
     using T = decltype(zero);
     map2<T>(gx, gy, Op::kSaves == Saves::nothing ? gy : saved,
-            [a = T(a), b = T(b)](T g, T s) { return g * apply_df<Op>(s, a, b); });
+            [a = T(a), b = T(b)](T g, T s) KG_LANE { return g * apply_df<Op>(s, a, b); });
   });
 }
 
@@ -102,19 +105,19 @@ KG_UNARY_CONST_OPS(KG_DEFINE)
   void name##_forward(const Tensor& z, const Tensor& x, const Tensor& y) {                       \
     for_float(z.dtype(), #name, [&](auto zero) {                                                 \
       using T = decltype(zero);                                                                  \
-      map2<T>(z, x, y, [](T a, T b) { return Op::f(a, b); });                                    \
+      map2<T>(z, x, y, [](T a, T b) KG_LANE { return Op::f(a, b); });                            \
     });                                                                                          \
   }                                                                                              \
   void name##_backward_a(const Tensor& gx, const Tensor& gz, const Tensor& x, const Tensor& y) { \
     for_float(gz.dtype(), #name, [&](auto zero) {                                                \
       using T = decltype(zero);                                                                  \
-      map3<T>(gx, gz, x, y, [](T g, T a, T b) { return g * Op::da(a, b); });                     \
+      map3<T>(gx, gz, x, y, [](T g, T a, T b) KG_LANE { return g * Op::da(a, b); });             \
     });                                                                                          \
   }                                                                                              \
   void name##_backward_b(const Tensor& gy, const Tensor& gz, const Tensor& x, const Tensor& y) { \
     for_float(gz.dtype(), #name, [&](auto zero) {                                                \
       using T = decltype(zero);                                                                  \
-      map3<T>(gy, gz, x, y, [](T g, T a, T b) { return g * Op::db(a, b); });                     \
+      map3<T>(gy, gz, x, y, [](T g, T a, T b) KG_LANE { return g * Op::db(a, b); });             \
     });                                                                                          \
   }
 KG_BINARY_OPS(KG_DEFINE)
@@ -160,19 +163,19 @@ void equal_forward(const Tensor& z, const Tensor& x, const Tensor& y) {
 void add_inplace(const Tensor& target, const Tensor& x, double scale) {
   for_float(target.dtype(), "add_", [&](auto zero) {
     using T = decltype(zero);
-    map2<T>(target, target, x, [s = T(scale)](T a, T b) { return a + s * b; });
+    map2<T>(target, target, x, [s = T(scale)](T a, T b) KG_LANE { return a + s * b; });
   });
 }
 void scale_inplace(const Tensor& target, double factor) {
   for_float(target.dtype(), "scale_", [&](auto zero) {
     using T = decltype(zero);
-    map1<T>(target, target, [s = T(factor)](T a) { return s * a; });
+    map1<T>(target, target, [s = T(factor)](T a) KG_LANE { return s * a; });
   });
 }
 void lerp_inplace(const Tensor& target, const Tensor& x, double weight) {
   for_float(target.dtype(), "lerp_", [&](auto zero) {
     using T = decltype(zero);
-    map2<T>(target, target, x, [w = T(weight)](T a, T b) { return a + w * (b - a); });
+    map2<T>(target, target, x, [w = T(weight)](T a, T b) KG_LANE { return a + w * (b - a); });
   });
 }
 
