@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "tensor/cpu/matmul.h"
 #include "tensor/cpu/scratch.h"
@@ -84,35 +85,53 @@ struct Phase {
   }
 };
 
+// The weights of a phase's taps as one row-major matrix (taps O, I), which the product reads faster than each W[tap]^T.
+template <class T>
+void transpose_weights(const Sizes& s, const Phase& phase, const T* w, T* to) {
+  constexpr int64_t kSquare = 16;
+  const int64_t across = (s.in + kSquare - 1) / kSquare;
+  parallel_for(int64_t(phase.taps.size()) * across, 8, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const T* from = w + phase.taps[size_t(n / across)].first * s.in * s.out;
+      T* part = to + n / across * s.out * s.in;
+      const int64_t first = n % across * kSquare, last = std::min(first + kSquare, s.in);
+      for (int64_t o = 0; o < s.out; ++o)
+        for (int64_t i = first; i < last; ++i) part[o * s.in + i] = from[i * s.out + o];
+    }
+  });
+}
+
+// Rows [first, first + count) of the (B count, taps O) matrix whose product with these weights is gx.
+template <class T>
+void gather_outputs(const Sizes& s, const Phase& phase, const T* gy, int64_t first, int64_t count, T* to) {
+  for (int64_t row = first; row < first + count; ++row) {
+    const T* signal = gy + row / phase.count * s.out_time * s.out;
+    for (auto [tap, shift] : phase.taps) {
+      copy_row(to, signal, row % phase.count + shift, s.out_time, s.out, s.out);
+      to += s.out;
+    }
+  }
+}
+
 template <class T>
 void backward_input_phase(const Sizes& s, const Phase& phase, const T* gy, const T* w, T* gx) {
   const int64_t width = int64_t(phase.taps.size()) * s.out;
+  const Tensor transposed = Tensor::empty({width, s.in}, dtype_of<T>);
+  const Matrix<const T> weight{transposed.data<T>(), s.in, 1};
+  transpose_weights(s, phase, w, transposed.data<T>());
   for_tiles(1, s.batch * phase.count, s.in, width, gathered_rows<T>(std::max<int64_t>(width, 1)),
             [&](int64_t, int64_t i, int64_t j, int64_t count, int64_t cols) {
               T* gathered = scratch<T>(Scratch::rows, count * width);
-              T* to = gathered;
-              for (int64_t row = i; row < i + count; ++row)
-                for (auto [tap, shift] : phase.taps) {
-                  const T* signal = gy + row / phase.count * s.out_time * s.out;
-                  copy_row(to, signal, row % phase.count + shift, s.out_time, s.out, s.out);
-                  to += s.out;
-                }
+              gather_outputs(s, phase, gy, i, count, gathered);
               // With stride 1 the rows of gx follow each other; else they are spread from a tile of their own.
               const bool direct = s.stride == 1;
               T* tile = direct ? gx + i * s.in + j : scratch<T>(Scratch::gemm_tile, count * cols);
               const int64_t ld = direct ? s.in : cols;
-              if (phase.taps.empty())
-                for (int64_t r = 0; r < count; ++r) std::fill_n(tile + r * ld, cols, T(0));
-              for (size_t n = 0; n < phase.taps.size(); ++n) {
-                const Matrix<const T> weight{w + phase.taps[n].first * s.in * s.out, s.out, 1};
-                gemm_tile<T>(count, cols, s.out, {gathered + int64_t(n) * s.out, width, 1},
-                             weight.at(j, 0).transposed(), n == 0 ? T(0) : T(1), tile, ld);
+              gemm_tile<T>(count, cols, width, {gathered, width, 1}, weight.at(0, j), T(0), tile, ld);
+              for (int64_t r = 0; r < (direct ? 0 : count); ++r) {
+                const int64_t b = (i + r) / phase.count, t = phase.first + (i + r) % phase.count * s.stride;
+                std::copy_n(tile + r * cols, cols, gx + (b * s.in_time + t) * s.in + j);
               }
-              if (!direct)
-                for (int64_t r = 0; r < count; ++r) {
-                  const int64_t b = (i + r) / phase.count, t = phase.first + (i + r) % phase.count * s.stride;
-                  std::copy_n(tile + r * cols, cols, gx + (b * s.in_time + t) * s.in + j);
-                }
             });
 }
 

@@ -26,7 +26,10 @@ void dot(const T* x, const W* w, int64_t width, const T* bias, T* y, int64_t ldy
   int64_t i = 0;
   for (; i + L <= width; i += L) {
     Vec<T> weights[G];
-    for (int g = 0; g < G; ++g) weights[g] = load<T>(w + g * width + i);
+    for (int g = 0; g < G; ++g) {
+      weights[g] = load<T>(w + g * width + i);
+      __builtin_prefetch(w + (g + G) * width + i);  // the hardware stops at the end of a page, often that of a row
+    }
     for (int r = 0; r < R; ++r) {
       const Vec<T> xs = load<T>(x + r * width + i);
       for (int g = 0; g < G; ++g) acc[r][g] += xs * weights[g];
