@@ -25,6 +25,12 @@ struct Options {
   WriteOptions write;
 };
 
+std::string builtin_names() {
+  std::string names;
+  for (const BuiltinJointMap& map : kBuiltinJointMaps) names += (names.empty() ? "" : ", ") + std::string(map.name);
+  return names;
+}
+
 void add_options(Cli& cli, Options& o) {
   cli.group("Source (one of --bvh and --procedural)");
   cli.add("bvh", &o.bvh, "folder of BVH files, read with its subfolders").value_name("DIR");
@@ -40,11 +46,7 @@ void add_options(Cli& cli, Options& o) {
   cli.add("seed", &o.seed, "of the split and the built-in set");
   cli.group("Captures");
   cli.add("joint-map", &o.joint_map, "which joint is which; default: found by the joints' names").value_name("FILE");
-  cli.add("print-joint-map", &o.print_joint_map, "print a built-in one to start from").choices([] {
-    std::vector<std::string> names;
-    for (const BuiltinJointMap& map : kBuiltinJointMaps) names.emplace_back(map.name);
-    return names;
-  }());
+  cli.add("print-joint-map", &o.print_joint_map, "print a built-in one: " + builtin_names()).value_name("NAME");
   cli.add("source-fps", &o.capture.source_fps, "frames a second, where the files are wrong; 0: theirs").range(0, 1000);
   cli.add("min-seconds", &o.min_seconds, "shorter clips are left out").range(0.1, 1000);
   cli.add("max-seconds", &o.max_seconds, "longer clips are cut in equal parts").range(0.1, 1000);
@@ -125,17 +127,22 @@ std::vector<Clip> captured_clips(Options& o) {
   return std::move(captures.clips);
 }
 
+int print_joint_map(const std::string& name) {
+  for (const BuiltinJointMap& map : kBuiltinJointMaps) {
+    if (map.name != name) continue;
+    std::cout << map.text;
+    return 0;
+  }
+  fail(ErrorCode::usage, "--print-joint-map: there is no ", name, "; one of ", builtin_names());
+}
+
 int body(int argc, char** argv) {
   Options o;
   Cli cli("prepare_data", "Makes a data set in HumanML3D's layout from captures or from the built-in generator.",
           "prepare_data --bvh my/bvh --captions my/captions.tsv --out out/set");
   add_options(cli, o);
   if (!cli.parse(argc, argv)) return 0;
-  if (!o.print_joint_map.empty()) {
-    for (const BuiltinJointMap& map : kBuiltinJointMaps)
-      if (map.name == o.print_joint_map) std::cout << map.text;
-    return 0;
-  }
+  if (!o.print_joint_map.empty()) return print_joint_map(o.print_joint_map);
   check_usage(o);
   check_target(o.out, o.force);
   set_threads(o.threads);

@@ -32,7 +32,7 @@ right_wrist = right_wrist
     {"cmu",
      R"(# CMU motion capture in its conversion for Daz figures: a T-pose and 0.05 s of easing out of it come first.
 skip_seconds = 0.1
-pelvis = mix(hip, abdomen, 0.5)
+pelvis = mix(hip, abdomen, 0.6)
 left_hip = lThigh
 right_hip = rThigh
 spine1 = abdomen

@@ -199,7 +199,7 @@ const JointMap& find_joint_map(const Bvh& bvh, const std::string& file) {
     if (!closest || names.size() < missing.size()) closest = &map, missing = std::move(names);
   }
   CHECK_INPUT(missing.empty(), file, ": no built-in joint map fits this skeleton. The closest, ", closest->name,
-              ", misses ", join(missing, 6), ". It has ", joint_names(bvh), ". Write a joint map for it");
+              ", misses ", join(missing, 6), ". The file has ", joint_names(bvh), ". Write a joint map for it");
   return *closest;
 }
 
