@@ -56,32 +56,16 @@ int run(Options& o) {
   };
   start(o.run);
   const std::filesystem::path set_folder = o.run.out / "set";
-  std::cerr << "1/4  the built-in set: " << o.clips << " clips and their mirror images\n";
+  std::cerr << "1/3  the built-in set: " << o.clips << " clips and their mirror images\n";
   write_humanml3d(set_folder, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed, .overwrite = true});
 
-  std::cerr << "2/4  the motion tokenizer: motions to tokens and back\n";
-  TokenizerTraining t;
-  t.run = o.run;
-  t.run.out = o.run.out / "tokenizer", t.run.force = true;
-  t.data = set_folder;
-  t.preset = "tiny";
-  t.recipe = tokenizer_preset("tiny");
-  t.recipe.max_iters = o.tokenizer_iters;
-  if (const int code = train_tokenizer(t, {{"program", "demo"}})) return code;
+  std::cerr << "2/3  the motion tokenizer (motions to tokens and back), then the transformer (sentences to tokens)\n";
+  TwoStages stages{o.run, set_folder, "tiny", o.tokenizer_iters, o.gpt_iters};
+  stages.run.force = true;
+  if (const int code = train_two_stages(stages, {{"program", "demo"}})) return code;
 
-  std::cerr << "3/4  the transformer: sentences to tokens\n";
-  GptTraining g;
-  g.run = o.run;
-  g.run.out = o.run.out / "gpt", g.run.force = true;
-  g.data = set_folder;
-  g.tokenizer = t.run.out;
-  g.preset = "tiny";
-  g.recipe = gpt_preset("tiny");
-  g.recipe.max_iters = o.gpt_iters;
-  if (const int code = train_t2m_gpt(g, {{"program", "demo"}})) return code;
-
-  std::cerr << "4/4  sentences to motions\n";
-  const auto model = load_t2m_gpt(g.run.out / "last.safetensors");
+  std::cerr << "3/3  sentences to motions\n";
+  const auto model = load_t2m_gpt(o.run.out / "gpt" / "last.safetensors");
   GenerationOptions generation;
   generation.sampling.seed = o.run.seed;
   warn_unknown_words(*model->text, o.prompts);

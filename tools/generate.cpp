@@ -18,6 +18,7 @@ struct Options {
   std::filesystem::path model, file;
   std::vector<std::string> prompts;
   std::string length, formats = "npy,bvh,png,gif,html";
+  std::string weights = "f32";
   GenerationOptions generation;
 };
 
@@ -56,6 +57,7 @@ int run(Options& o) {
   }
   const std::vector<std::string> prompts = read_prompts(o);
   const auto model = load_t2m_gpt(o.model);
+  if (o.weights == "bf16") model->gpt.round_weights_to_bf16();
   if (!o.length.empty()) {
     o.generation.sampling.max_tokens = parse_length(o.length, model->gpt.config().context - 1);
     o.generation.sampling.min_tokens = o.generation.sampling.max_tokens;
@@ -105,6 +107,7 @@ int main(int argc, char** argv) {
     cli.add("top-p", &s.top_p, "sample within this probability mass").range(0.001, 1);
     cli.add("batch-size", &o.generation.batch, "motions at once; no influence on the result").range(1, 4096);
     cli.group("Run");
+    cli.add("weights", &o.weights, "bf16: rounded, half the memory, faster for large models").choices({"f32", "bf16"});
     add_run_options(cli, o.run);
     if (!cli.parse(count, arguments)) return 0;
     return run(o);

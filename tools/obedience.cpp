@@ -28,23 +28,7 @@ int train(const Options& o, const nlohmann::ordered_json& config) {
   const std::filesystem::path set = o.run.out / "set";
   if (!std::filesystem::exists(set / "train.txt"))
     write_humanml3d(set, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed});
-  TokenizerTraining t;
-  t.run = o.run;
-  t.run.out = o.run.out / "tokenizer";
-  t.data = set;
-  t.preset = o.preset;
-  t.recipe = tokenizer_preset(o.preset);
-  if (o.tokenizer_iters > 0) t.recipe.max_iters = o.tokenizer_iters;
-  if (const int code = train_tokenizer(t, config)) return code;
-  GptTraining g;
-  g.run = o.run;
-  g.run.out = o.run.out / "gpt";
-  g.data = set;
-  g.tokenizer = t.run.out;
-  g.preset = o.preset;
-  g.recipe = gpt_preset(o.preset);
-  if (o.gpt_iters > 0) g.recipe.max_iters = o.gpt_iters;
-  return train_t2m_gpt(g, config);
+  return train_two_stages({o.run, set, o.preset, o.tokenizer_iters, o.gpt_iters}, config);
 }
 
 // Sentences that no training caption equals.

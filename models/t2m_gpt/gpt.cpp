@@ -99,9 +99,16 @@ Var Gpt::operator()(const Var& condition, const Tensor& ids) const {
   return trans_head.head(trans_head.ln_f(x));
 }
 
+void Gpt::round_weights_to_bf16() {
+  for (auto& [name, parameter] : named_parameters()) {
+    const bool table = name.ends_with("tok_emb.weight") || name.ends_with("pos_embedding.weight");
+    if (parameter->rank() == 2 && !table) *parameter = Var(parameter->value.to(Dtype::bf16));
+  }
+}
+
 std::vector<KeyValueCache> Gpt::make_caches(int64_t batch) const {
   const Shape shape{batch, config_.context, config_.heads, config_.width / config_.heads};
-  const Dtype dtype = trans_head.head.weight.dtype();
+  const Dtype dtype = trans_head.ln_f.weight.dtype();
   std::vector<KeyValueCache> caches;
   for (int64_t i = 0; i < config_.layers; ++i)
     caches.push_back({Tensor::empty(shape, dtype), Tensor::empty(shape, dtype)});

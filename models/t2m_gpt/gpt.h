@@ -62,6 +62,9 @@ class Gpt : public Module {
   // One decoding step for B sequences: condition (B, condition) at position 0, else the last ids (B) -> logits (B, K +
   // 1). Each row depends on its own row only, bit for bit, whatever the batch.
   Tensor step(const Tensor& condition, const Tensor& ids, int64_t position, std::vector<KeyValueCache>& caches) const;
+  // Rounds the linear layers' weights to bf16, for decoding only: half the memory and nearly twice the speed, where one
+  // sequence at a time is bound by reading weights. The full forward needs f32.
+  void round_weights_to_bf16();
   std::vector<KeyValueCache> make_caches(int64_t batch) const;
 
   const GptConfig& config() const { return config_; }

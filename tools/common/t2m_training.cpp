@@ -327,4 +327,24 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   return run_training(loop, folder, optimizer, state, quiet);
 }
 
+int train_two_stages(const TwoStages& stages, const nlohmann::ordered_json& config) {
+  TokenizerTraining t;
+  t.run = stages.run;
+  t.run.out = stages.run.out / "tokenizer";
+  t.data = stages.data;
+  t.preset = stages.preset;
+  t.recipe = tokenizer_preset(stages.preset);
+  if (stages.tokenizer_iters > 0) t.recipe.max_iters = stages.tokenizer_iters;
+  if (const int code = train_tokenizer(t, config)) return code;
+  GptTraining g;
+  g.run = stages.run;
+  g.run.out = stages.run.out / "gpt";
+  g.data = stages.data;
+  g.tokenizer = t.run.out / "last.safetensors";
+  g.preset = stages.preset;
+  g.recipe = gpt_preset(stages.preset);
+  if (stages.gpt_iters > 0) g.recipe.max_iters = stages.gpt_iters;
+  return train_t2m_gpt(g, config);
+}
+
 }  // namespace kg

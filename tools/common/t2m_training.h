@@ -30,6 +30,15 @@ void add_options(Cli& cli, GptTraining& training);
 int train_tokenizer(const TokenizerTraining& training, const nlohmann::ordered_json& config);
 int train_t2m_gpt(const GptTraining& training, const nlohmann::ordered_json& config);
 
+// Both stages with a preset's recipes, into RUN/tokenizer and RUN/gpt of run.out. Iterations of 0 take the preset's.
+struct TwoStages {
+  RunOptions run;
+  std::filesystem::path data;
+  std::string preset = "small";
+  int64_t tokenizer_iters = 0, gpt_iters = 0;
+};
+int train_two_stages(const TwoStages& stages, const nlohmann::ordered_json& config);
+
 // Reconstruction error over whole clips, in mm: all joints after the root is taken off (pose), and the root's path.
 struct ReconstructionError {
   double pose = 0, root = 0;
