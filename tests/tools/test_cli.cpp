@@ -43,9 +43,8 @@ struct Program {
     cli.add("lr", &lr, "learning rate").above(0);
     cli.add("dropout", &dropout, "share dropped").range(0, 1);
     cli.add("ema", &ema, "codebook by moving average");
-    add_training_options(cli, run);
     cli.group("Run");
-    add_run_options(cli, run);
+    add_training_options(cli, run);
   }
   bool parse(std::vector<const char*> words) {
     words.insert(words.begin(), "train_test");
