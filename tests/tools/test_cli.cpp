@@ -112,8 +112,14 @@ TEST(Cli, HelpFitsOnOneScreen) {
   EXPECT_LE(count, 30);
   for (const char* part :
        {"Example: train_test --data set --out run", "--data DIR", "[required]", "paper|small|tiny", "[tiny]",
-        "-b, --batch-size N", "[16; 1..4096]", "[0.0002; > 0]", "--no-ema", "--dataname", "--config FILE", "[2; >= 1]"})
+        "-b, --batch-size N", "[16; 1..4096]", "[0.0002; > 0]", "--no-ema", "--config FILE", "[2; >= 1]"})
     EXPECT_TRUE(contains(help, part)) << part << "\n" << help;
+}
+
+TEST(Cli, AliasesAreListedByHelpAll) {
+  const Program program;
+  EXPECT_FALSE(contains(program.cli.help(), "dataname"));
+  EXPECT_TRUE(contains(program.cli.help(true), "Also taken, and _ for -: dataname text-prompt bs "));
 }
 
 TEST(Cli, HelpIsPrintedOnceAndStops) {
@@ -241,7 +247,7 @@ TEST(Cli, PositionalArguments) {
   ASSERT_TRUE(cli.parse(5, words));
   EXPECT_EQ(files, (std::vector<std::string>{"a.npy", "b_c.bvh"}));
   EXPECT_EQ(fps, 30);
-  EXPECT_TRUE(contains(cli.help(), "Usage:   render FILE ... [options]")) << cli.help();
+  EXPECT_TRUE(contains(cli.help(), "  FILE ...     motions [required]")) << cli.help();
   Cli empty("render", "Draws motions.", "render a.npy");
   empty.positional("files", &files, "motions").required();
   const Error error = error_of([&] { (void)empty.parse(1, words); });

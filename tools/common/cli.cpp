@@ -50,14 +50,14 @@ int distance(const std::string& a, const std::string& b) {
   return d[a.size()][b.size()];
 }
 
-// Appends `text` in lines of kHelpWidth after a left column of `indent` characters.
+// Appends `left` and `text` in lines of kHelpWidth, the text in a column that begins at `indent` where it can.
 void append_wrapped(std::string& out, const std::string& left, const std::string& text, size_t indent) {
-  std::string line = left;
-  if (line.size() + 2 > indent) {
-    out += line + "\n";
+  std::string line = left + "  ";
+  if (line.size() > indent && line.size() + text.size() > size_t(kHelpWidth)) {
+    out += left + "\n";
     line.clear();
   }
-  line.resize(indent, ' ');
+  if (line.size() < indent) line.resize(indent, ' ');
   std::istringstream words(text);
   bool first = true;
   for (std::string word; words >> word; first = false) {
@@ -272,19 +272,8 @@ void Cli::unknown(const std::string& argument) const {
        " --help` lists all");
 }
 
-std::string Cli::usage() const {
-  std::string text = program_;
-  for (const CliOption& option : options_) {
-    if (!option.positional_ && option.required_) text += " " + option.left_column().substr(6);
-  }
-  for (const CliOption& option : options_) {
-    if (option.positional_) text += option.left_column().substr(1);
-  }
-  return text + " [options]";
-}
-
 std::string Cli::help(bool all) const {
-  std::string text = program_ + ": " + purpose_ + "\nUsage:   " + usage() + "\nExample: " + example_ + "\n";
+  std::string text = program_ + ": " + purpose_ + "\nExample: " + example_ + "\n";
   size_t indent = 0;
   constexpr size_t kWidestLeft = 36;
   for (const CliOption& option : options_) {
@@ -298,13 +287,13 @@ std::string Cli::help(bool all) const {
       hidden = true;
       continue;
     }
-    for (size_t i = 1; i < option.names_.size(); ++i) aliases += (aliases.empty() ? "--" : ", --") + option.names_[i];
+    for (size_t i = 1; i < option.names_.size(); ++i) aliases += option.names_[i] + " ";
     if (option.group_ != title) text += (title = option.group_) + "\n";
     append_wrapped(text, option.left_column(), option.right_column(), indent);
   }
-  text += "  -h, --help; --config FILE: options from a JSON file, as a run writes it; the command line wins";
-  text += hidden ? "\n      --help-all: more settings\n" : "\n";
-  if (!aliases.empty()) append_wrapped(text, "Also:", aliases + " (and _ for -)", 6);
+  if (all) append_wrapped(text, "", "Also taken, and _ for -: " + aliases, 2);
+  const std::string more = all ? "" : hidden ? "; --help-all: more settings, aliases" : "; --help-all: aliases";
+  text += "  -h, --help" + more + "; --config FILE: options from JSON, as a run's config.json\n";
   return text;
 }
 
@@ -332,7 +321,9 @@ void add_run_options(Cli& cli, RunOptions& options) {
 
 void add_training_options(Cli& cli, RunOptions& options) {
   cli.resumable_ = true;
-  cli.add("o,out,out-dir", &options.out, "run folder: config.json, log.csv, checkpoints").required().value_name("RUN");
+  cli.add("o,out,out-dir,exp-name", &options.out, "run folder: config.json, log.csv, checkpoints")
+      .required()
+      .value_name("RUN");
   cli.add("resume", &options.resume, "go on from the last checkpoint in RUN, with its configuration").transient();
   cli.add("force", &options.force, "start anew in a folder that holds a run").transient();
   add_run_options(cli, options);

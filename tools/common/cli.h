@@ -68,7 +68,7 @@ class Cli {
  public:
   Cli(std::string program, std::string purpose, std::string example);
 
-  // Options added from here on stand under this title. Advanced ones are listed by --help-all only.
+  // Options added from here on stand under this title. Advanced ones, and aliases, are listed by --help-all only.
   void group(std::string title, bool advanced = false);
   // names: "b,batch-size,bs": one letter at most, the name, its aliases. '_' and '-' are alike everywhere.
   CliOption& add(const std::string& names, CliOption::Target target, std::string help);
@@ -100,7 +100,6 @@ class Cli {
   void apply_file(const std::filesystem::path& path);
   [[noreturn]] void unknown(const std::string& argument) const;
   std::string suggestion(const std::string& name) const;
-  std::string usage() const;
 
   std::string program_, purpose_, example_, group_ = "Options";
   bool advanced_ = false;

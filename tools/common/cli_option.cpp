@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "tools/common/cli.h"
@@ -16,6 +17,15 @@ template <class T>
 std::string number_text(T value) {
   char text[64];
   return std::string(text, std::to_chars(text, text + sizeof(text), value).ptr);
+}
+
+// For people: 0.0002 and 1000000 rather than 2e-04 and 1e+06.
+template <class T>
+std::string readable(T value) {
+  if constexpr (std::is_integral_v<T>) return std::to_string(value);
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*g", sizeof(T) == 4 ? 6 : 10, double(value));
+  return text;
 }
 
 template <class T>
@@ -50,8 +60,8 @@ CliOption& CliOption::value_name(std::string name) { return value_name_ = std::m
 CliOption& CliOption::transient() { return transient_ = true, *this; }
 
 std::string CliOption::range_text() const {
-  if (std::isfinite(low_) && std::isfinite(high_)) return number_text(low_) + ".." + number_text(high_);
-  if (std::isfinite(low_)) return (low_open_ ? "> " : ">= ") + number_text(low_);
+  if (std::isfinite(low_) && std::isfinite(high_)) return readable(low_) + ".." + readable(high_);
+  if (std::isfinite(low_)) return (low_open_ ? "> " : ">= ") + readable(low_);
   return "";
 }
 
@@ -160,9 +170,15 @@ std::string CliOption::right_column() const {
   const std::string range = range_text();
   std::string note = required_ ? "required" : "";
   if (!required_ && !is_flag() && !is_list()) {
-    const Json current = value();
-    const std::string shown = current.is_string() ? current.get<std::string>() : current.dump();
-    if (!shown.empty()) note = shown;
+    note = std::visit(
+        [](auto* target) -> std::string {
+          using T = std::remove_pointer_t<decltype(target)>;
+          if constexpr (is_number<T>) return readable(*target);
+          if constexpr (std::is_same_v<T, std::string>) return *target;
+          if constexpr (std::is_same_v<T, std::filesystem::path>) return target->string();
+          return "";
+        },
+        target_);
   }
   if (!range.empty()) note += (note.empty() ? "" : "; ") + range;
   return note.empty() ? text : text + " [" + note + "]";

@@ -43,7 +43,7 @@ void add_options(Cli& cli, TokenizerTraining& t) {
   add_training_options(cli, t.run);
   cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
              [&t](const std::string& name) { t.recipe = tokenizer_preset(name); });
-  cli.group("Training");
+  cli.group("Model and training");
   cli.add("max-iters,total-iter", &t.recipe.max_iters, "steps").at_least(1);
   cli.add("b,batch-size,bs", &t.recipe.batch, "windows a step").range(1, 65536);
   cli.add("window-size", &t.recipe.window, "frames a window, a multiple of 4").range(4, 196);
@@ -55,7 +55,6 @@ void add_options(Cli& cli, TokenizerTraining& t) {
   cli.add("loss-vel", &t.recipe.model.position, "weight of the joint position loss").at_least(0);
   cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
   cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
-  cli.group("Model");
   cli.add("width", &t.recipe.model.width, "channels, and width of a code").range(1, 8192);
   cli.add("codes,nb-code", &t.recipe.model.codes, "codebook size").range(2, 65536);
   cli.add("quantizer", &t.quantizer, "codebook update").choices({"ema_reset", "ema", "reset", "learned"});
@@ -74,7 +73,7 @@ void add_options(Cli& cli, GptTraining& t) {
   add_training_options(cli, t.run);
   cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
              [&t](const std::string& name) { t.recipe = gpt_preset(name); });
-  cli.group("Training");
+  cli.group("Model and training");
   cli.add("max-iters,total-iter", &t.recipe.max_iters, "steps").at_least(1);
   cli.add("b,batch-size,bs", &t.recipe.batch, "motions a step").range(1, 65536);
   cli.add("lr,learning-rate", &t.recipe.lr, "learning rate").above(0);
@@ -85,7 +84,6 @@ void add_options(Cli& cli, GptTraining& t) {
   cli.add("drop-out-rate,dropout", &t.recipe.model.dropout, "dropout").range(0, 0.9);
   cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
   cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
-  cli.group("Model");
   cli.add("width,embed-dim-gpt", &t.recipe.model.width, "transformer width").range(1, 16384);
   cli.add("layers,num-layers", &t.recipe.model.layers, "transformer layers").range(1, 256);
   cli.add("heads,n-head-gpt", &t.recipe.model.heads, "attention heads").range(1, 256);
