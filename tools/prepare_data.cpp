@@ -69,34 +69,34 @@ void check_usage(const Options& o) {
   require(o.min_seconds < o.max_seconds, "--min-seconds must be less than --max-seconds");
 }
 
-// The table: every file of a small folder or with --verbose; else those that gave no clip, and how many for each
-// reason.
+void print_row(const CaptureOutcome& o, int width) {
+  std::cout << std::left << std::setw(width) << o.name << std::right << std::fixed;
+  if (o.seconds > 0) {
+    std::cout << std::setprecision(0) << std::setw(6) << o.fps << std::setprecision(1) << std::setw(7) << o.seconds
+              << " s";
+  } else {
+    std::cout << std::setw(15) << "-      -  ";
+  }
+  std::cout << std::setw(7) << o.clips << "  " << o.remark << '\n';
+}
+
+// The table: every file of a small folder or with --verbose; else some of those that gave no clip, for each reason.
 void print_outcomes(const std::vector<CaptureOutcome>& outcomes, bool verbose) {
-  constexpr size_t kSmall = 40, kShown = 20;
+  constexpr size_t kSmall = 40, kShown = 5;
   const bool all = verbose || outcomes.size() <= kSmall;
-  std::map<std::string, int> reasons;
-  size_t shown = 0, width = 4;
-  for (const CaptureOutcome& o : outcomes) {
-    if (!o.remark.empty()) ++reasons[(o.clips ? "used, " : "left out, ") + o.remark.substr(0, o.remark.find(':'))];
-    width = std::max(width, o.name.size());
-  }
+  size_t width = 4;
+  for (const CaptureOutcome& o : outcomes) width = std::max(width, o.name.size());
   std::cout << std::left << std::setw(int(width)) << "file"
-            << "  rate   length  clips  remark\n"
-            << std::fixed;
+            << "  rate   length  clips  remark\n";
+  std::map<std::string, size_t> reasons;
   for (const CaptureOutcome& o : outcomes) {
-    if (!all && (o.clips > 0 || ++shown > kShown)) continue;
-    std::cout << std::left << std::setw(int(width)) << o.name << std::right;
-    if (o.seconds > 0) {
-      std::cout << std::setprecision(0) << std::setw(6) << o.fps << std::setprecision(1) << std::setw(7) << o.seconds
-                << " s";
-    } else {
-      std::cout << std::setw(15) << "-      -  ";
-    }
-    std::cout << std::setw(7) << o.clips << "  " << o.remark << '\n';
+    size_t count = 0;
+    if (!o.remark.empty())
+      count = ++reasons[(o.clips ? "used, " : "left out, ") + o.remark.substr(0, o.remark.find(':'))];
+    if (all || (o.clips == 0 && count <= kShown)) print_row(o, int(width));
   }
-  if (shown > kShown) std::cout << "... and " << shown - kShown << " more without a clip (--verbose lists all)\n";
-  for (const auto& [reason, count] : reasons)
-    std::cout << count << (count == 1 ? " file " : " files ") << reason << '\n';
+  for (const auto& [reason, count] : reasons) std::cout << count << ' ' << reason << '\n';
+  if (!all) std::cout << "(--verbose lists all " << outcomes.size() << ")\n";
 }
 
 // A file whose rate is not the others' is often a wrong header.
