@@ -45,6 +45,7 @@ struct Program {
     cli.add("ema", &ema, "codebook by moving average");
     cli.group("Run");
     add_training_options(cli, run);
+    add_run_options(cli, run);
   }
   bool parse(std::vector<const char*> words) {
     words.insert(words.begin(), "train_test");

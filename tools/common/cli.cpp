@@ -326,7 +326,6 @@ void add_training_options(Cli& cli, RunOptions& options) {
       .value_name("RUN");
   cli.add("resume", &options.resume, "go on from the last checkpoint in RUN, with its configuration").transient();
   cli.add("force", &options.force, "start anew in a folder that holds a run").transient();
-  add_run_options(cli, options);
 }
 
 Device start(const RunOptions& options) {

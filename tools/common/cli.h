@@ -118,8 +118,7 @@ struct RunOptions {
 
 // --seed --threads --device --quiet; a program adds --out with its own words.
 void add_run_options(Cli& cli, RunOptions& options);
-// The same and --out --resume --force, for a training program; `--out RUN --resume` takes the configuration of
-// RUN/config.json.
+// --out --resume --force of a training program; `--out RUN --resume` takes the configuration of RUN/config.json.
 void add_training_options(Cli& cli, RunOptions& options);
 // Sets the number of threads and resolves --device: an error for cuda in a build without it; auto says what it took.
 Device start(const RunOptions& options);
