@@ -36,9 +36,9 @@ GptRecipe gpt_preset(const std::string& name) {
   r.text = {.width = small ? 256 : 128, .layers = 2, .heads = 4, .feedforward = small ? 512 : 256};
   r.model.condition = r.text.width;
   r.batch = 64;
-  r.max_iters = small ? 3000 : 2500;
+  r.max_iters = small ? 1600 : 2500;
   r.warm_up = 100;
-  r.lr = small ? 5e-4 : 1e-3;
+  r.lr = small ? 8e-4 : 1e-3;
   r.beta1 = 0.9, r.beta2 = 0.98;
   r.weight_decay = 0.01;
   r.schedule = "cosine";
