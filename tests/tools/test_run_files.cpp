@@ -222,7 +222,7 @@ TEST(Progress, Durations) {
   EXPECT_EQ(duration_text(-1), "0:00");
 }
 
-TEST(Interrupt, FirstSignalSetsTheFlagSecondEndsTheProgram) {
+TEST(Interrupt, FirstSignalSetsTheFlag) {
   for (const int signal : {SIGINT, SIGTERM}) {
     testing::internal::CaptureStderr();
     {
@@ -235,6 +235,10 @@ TEST(Interrupt, FirstSignalSetsTheFlagSecondEndsTheProgram) {
     InterruptGuard again;
     EXPECT_FALSE(interrupted());
   }
+}
+
+// A name with DeathTest runs before the suites that start threads.
+TEST(InterruptDeathTest, SecondSignalEndsTheProgram) {
   const auto twice = [] {
     InterruptGuard guard;
     ::raise(SIGINT);

@@ -161,6 +161,38 @@ TEST_F(TrainingPrograms, BadCheckpoints) {
   EXPECT_FALSE(fs::exists(path("never")));
 }
 
+TEST_F(TrainingPrograms, LossThatIsNotFiniteEndsTheRun) {
+  const std::string out = path("diverged");
+  expect_error(run(kTokenizer + data() + "--lr 1e30 --save-every 1 --out " + out), 5, "lower --lr");
+  const RunResult resumed = run("train_tokenizer --resume --quiet --out " + out);
+  EXPECT_EQ(resumed.code, 5) << resumed.output;  // the last checkpoint reads well
+}
+
+TEST_F(TrainingPrograms, OutOfMemory) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the address sanitizer needs more address space than the bound of this test";
+#endif
+  expect_error(run_command("ulimit -v 1500000; " + std::string(KG_BIN_DIR) + "/" + kTokenizer + data() +
+                           "--threads 1 --width 8192 --out " + path("huge")),
+               4, "out of memory");
+}
+
+TEST_F(TrainingPrograms, TwoStagesResume) {
+  const std::string out = path("obedience");
+  const std::string command =
+      "obedience --preset tiny --clips 40 --tokenizer-iters 3 --gpt-iters 3 --sentences 1 --quiet ";
+  const RunResult whole = run(command + "--out " + out);
+  ASSERT_EQ(whole.code, 0) << whole.output;
+  const std::string tokenizer = slurp(out + "/tokenizer/last.safetensors"), gpt = slurp(out + "/gpt/last.safetensors");
+  expect_error(run(command + "--out " + out), 2, "--resume");
+  fs::remove(out + "/gpt/last.safetensors");  // as if it was ended before the first checkpoint of its second stage
+  const RunResult resumed = run("obedience --resume --quiet --out " + out);
+  ASSERT_EQ(resumed.code, 0) << resumed.output;
+  EXPECT_EQ(resumed.output, whole.output);
+  EXPECT_TRUE(tokenizer == slurp(out + "/tokenizer/last.safetensors"));
+  EXPECT_TRUE(gpt == slurp(out + "/gpt/last.safetensors"));
+}
+
 TEST_F(TrainingPrograms, ResumeWithOtherSizesIsAnInputError) {
   const std::string out = path("resized");
   fs::copy(path("tokenizer"), out, fs::copy_options::recursive);

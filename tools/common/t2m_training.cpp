@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/formats/file.h"
 #include "data/motion/features.h"
 #include "data/sets/humanml3d.h"
 #include "data/sets/sampling.h"
@@ -325,18 +326,31 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   return run_training(loop, folder, optimizer, state, quiet);
 }
 
+namespace {
+
+// The run of one stage in its own folder. --resume goes on with a stage that has a checkpoint and begins one that has
+// none.
+RunOptions stage_run(const RunOptions& all, const char* folder) {
+  RunOptions run = all;
+  run.out = all.out / folder;
+  if (run.resume && !std::filesystem::exists(run.out / "last.safetensors")) run.resume = false, run.force = true;
+  return run;
+}
+
+}  // namespace
+
 int train_two_stages(const TwoStages& stages, const nlohmann::ordered_json& config) {
+  make_output_folder(stages.run.out);
+  write_file_atomically(stages.run.out / "config.json", config.dump(2) + "\n");  // where --resume looks for it
   TokenizerTraining t;
-  t.run = stages.run;
-  t.run.out = stages.run.out / "tokenizer";
+  t.run = stage_run(stages.run, "tokenizer");
   t.data = stages.data;
   t.preset = stages.preset;
   t.recipe = tokenizer_preset(stages.preset);
   if (stages.tokenizer_iters > 0) t.recipe.max_iters = stages.tokenizer_iters;
   if (const int code = train_tokenizer(t, config)) return code;
   GptTraining g;
-  g.run = stages.run;
-  g.run.out = stages.run.out / "gpt";
+  g.run = stage_run(stages.run, "gpt");
   g.data = stages.data;
   g.tokenizer = t.run.out / "last.safetensors";
   g.preset = stages.preset;
