@@ -102,11 +102,12 @@ inline Run gpt_step(const std::string& preset, int64_t batch) {
   };
 }
 
-inline Run generate(const std::string& preset) {
+inline Run generate(const std::string& preset, bool rounded) {
   auto gpt = std::make_shared<Gpt>(gpt_preset(preset).model);
   auto vqvae = std::make_shared<VqVae>(tokenizer_preset(preset).model);
   gpt->eval();
   vqvae->eval();
+  if (rounded) gpt->round_weights_to_bf16();
   SampleOptions options;
   options.min_tokens = gpt->config().context;  // no end
   const Tensor condition = normal_tensor({1, gpt->config().condition});
@@ -138,8 +139,9 @@ inline void add_models(const Add& add) {
   }
   for (const char* preset : {"tiny", "small", "paper"}) {  // each token reads all weights once
     const GptConfig config = gpt_preset(preset).model;
-    add("generate/" + std::string(preset), 0, 4 * double(config.context - 1) * gpt_weights(config),
-        [=] { return generate(preset); });
+    const double weights = double(config.context - 1) * gpt_weights(config);
+    add("generate/" + std::string(preset), 0, 4 * weights, [=] { return generate(preset, false); });
+    add("generate/" + std::string(preset) + "/bf16", 0, 2 * weights, [=] { return generate(preset, true); });
   }
 }
 

@@ -41,14 +41,14 @@ PRESETS = {
     "small": {"vqvae": {"features": 263, "width": 256, "codes": 512},
               "gpt": {"codes": 512, "cond": 256, "width": 256, "heads": 8, "base_layers": 3, "head_layers": 3,
                       "context": 51, "dropout": 0.1}},
-    "tiny": {"vqvae": {"features": 263, "width": 128, "codes": 256},
-             "gpt": {"codes": 256, "cond": 128, "width": 128, "heads": 4, "base_layers": 2, "head_layers": 2,
+    "tiny": {"vqvae": {"features": 263, "width": 128, "codes": 512},
+             "gpt": {"codes": 512, "cond": 128, "width": 128, "heads": 4, "base_layers": 2, "head_layers": 2,
                      "context": 51, "dropout": 0.1}},
 }
 WINDOW = 64  # frames
 REPETITIONS = 5
 DEFAULT = ["vqvae_step/small/64", "vqvae_step/paper/32", "gpt_step/small/64", "gpt_step/paper/8", "generate/small",
-           "generate/paper", "gelu/4194304", "add/4194304", "adamw/4194304", "layer_norm/6528x1024", "softmax/6528x513",
+           "generate/paper", "generate/paper/bf16", "gelu/4194304", "add/4194304", "adamw/4194304", "layer_norm/6528x1024", "softmax/6528x513",
            "cross_entropy/6528x513", "linear/6528x1024x1024", "linear/3264x256x1024", "conv1d/256x16x512x512x3x1x1",
            "conv1d/256x32x512x512x3x1x9", "conv1d/256x64x512x512x4x2x1", "attention/128x51x16x64_causal",
            "attention_backward/128x51x16x64_causal", "nearest_code/4096x512x512"]
@@ -115,7 +115,7 @@ def gpt_step(preset, batch):
     return step
 
 
-@peer(r"generate/(\w+)")
+@peer(r"generate/(\w+)(?:/bf16)?")
 def generate(preset):
     gpt, vqvae = MotionGpt(**presets[preset]["gpt"]).eval(), MotionVqVae(**presets[preset]["vqvae"]).eval().vqvae
     cond = torch.randn(1, presets[preset]["gpt"]["cond"])
