@@ -177,10 +177,10 @@ TEST_F(TrainingPrograms, OutOfMemory) {
                4, "out of memory");
 }
 
-TEST_F(TrainingPrograms, TwoStagesResume) {
+TEST_F(TrainingPrograms, TwoStagesResumeSlow) {
   const std::string out = path("obedience");
   const std::string command =
-      "obedience --preset tiny --clips 40 --tokenizer-iters 3 --gpt-iters 3 --sentences 1 --quiet ";
+      "obedience --preset tiny --clips 20 --tokenizer-iters 2 --gpt-iters 2 --sentences 1 --quiet ";
   const RunResult whole = run(command + "--out " + out);
   ASSERT_EQ(whole.code, 0) << whole.output;
   const std::string tokenizer = slurp(out + "/tokenizer/last.safetensors"), gpt = slurp(out + "/gpt/last.safetensors");
