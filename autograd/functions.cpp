@@ -12,6 +12,8 @@ template <class Op>
 Tensor saved(const Tensor& x, const Tensor& y) {
   return Op::kSaves == Saves::input ? x : (Op::kSaves == Saves::output ? y : Tensor());
 }
+// For weights and biases that may be views or missing.
+Tensor packed(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
 }  // namespace
 
 // ---- pointwise
@@ -156,7 +158,7 @@ Var matmul(const Var& a, const Var& b) {
 }
 // y = x W^T + b: gx = gy W, gW = gy^T x (added straight into W's gradient), gb = the rows' sum
 Var linear(const Var& x, const Var& weight, const Var& bias) {
-  return record("linear", linear(x.value, weight.value, bias.value), {x, weight, bias},
+  return record("linear", linear(x.value, weight.value, packed(bias.value)), {x, weight, bias},
                 [x = x.value, w = weight.value](const Tensor& gy, Grads& gx) {
                   const Tensor g = gy.contiguous().reshape({-1, w.size(0)});
                   if (gx.needed(0)) gx.add(0, matmul(g, w).reshape(x.shape()));
@@ -170,7 +172,16 @@ Var conv1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions
                 [x = x.value, w = conv1d_weight_layout(weight.value), options](const Tensor& gy, Grads& gx) {
                   const Tensor g = gy.contiguous();
                   if (gx.needed(0)) gx.add(0, conv1d_backward_input(g, w, x.shape(), options));
-                  if (gx.needed(1)) conv1d_backward_weight(gx.buffer(1, w), g, x, options, 1);
+                  if (gx.needed(1)) {
+                    const Tensor gw = gx.buffer(1, w);
+                    if (gw.permute({2, 1, 0}).is_contiguous()) {
+                      conv1d_backward_weight(gw, g, x, options, 1);
+                    } else {  // the weight has another layout elsewhere
+                      const Tensor part = conv1d_weight_layout(zeros_like(w));
+                      conv1d_backward_weight(part, g, x, options, 0);
+                      add_(gw, part);
+                    }
+                  }
                   if (gx.needed(2)) gx.add(2, sum(g, {0, 1}));
                 });
 }
@@ -192,31 +203,32 @@ Var log_softmax(const Var& x) {
                 [y](const Tensor& gy, Grads& gx) { gx.add(0, log_softmax_backward(gy.contiguous(), y)); });
 }
 Var cross_entropy(const Var& logits, const Tensor& target, int ignore_index, double smoothing) {
-  const auto [loss, lse] = cross_entropy(logits.value, target, ignore_index, smoothing);
+  const Tensor x = logits.value.contiguous();
+  const auto [loss, lse] = cross_entropy(x, target, ignore_index, smoothing);
   return record("cross_entropy", loss, {logits},
-                [x = logits.value, target, lse = lse, ignore_index, smoothing](const Tensor& gy, Grads& gx) {
+                [x, target, lse = lse, ignore_index, smoothing](const Tensor& gy, Grads& gx) {
                   gx.add(0, cross_entropy_backward(gy, x, target, lse, ignore_index, smoothing));
                 });
 }
 Var layer_norm(const Var& x, const Var& weight, const Var& bias, double eps) {
-  const NormResult r = layer_norm(x.value.contiguous(), weight.value, bias.value, eps);
-  return record(
-      "layer_norm", r.y, {x, weight, bias},
-      [x = x.value.contiguous(), w = weight.value, mean = r.mean, rstd = r.rstd](const Tensor& gy, Grads& gx) {
-        const NormGradients g = layer_norm_backward(gy.contiguous(), x, w, mean, rstd);
-        gx.add(0, g.x);
-        gx.add(1, g.weight);
-        gx.add(2, g.bias);
-      });
-}
-Var rms_norm(const Var& x, const Var& weight, double eps) {
-  const NormResult r = rms_norm(x.value.contiguous(), weight.value, eps);
-  return record("rms_norm", r.y, {x, weight},
-                [x = x.value.contiguous(), w = weight.value, rstd = r.rstd](const Tensor& gy, Grads& gx) {
-                  const NormGradients g = rms_norm_backward(gy.contiguous(), x, w, rstd);
+  const Tensor in = x.value.contiguous(), w = packed(weight.value);
+  const NormResult r = layer_norm(in, w, packed(bias.value), eps);
+  return record("layer_norm", r.y, {x, weight, bias},
+                [in, w, mean = r.mean, rstd = r.rstd](const Tensor& gy, Grads& gx) {
+                  const NormGradients g = layer_norm_backward(gy.contiguous(), in, w, mean, rstd);
                   gx.add(0, g.x);
                   gx.add(1, g.weight);
+                  gx.add(2, g.bias);
                 });
+}
+Var rms_norm(const Var& x, const Var& weight, double eps) {
+  const Tensor in = x.value.contiguous(), w = packed(weight.value);
+  const NormResult r = rms_norm(in, w, eps);
+  return record("rms_norm", r.y, {x, weight}, [in, w, rstd = r.rstd](const Tensor& gy, Grads& gx) {
+    const NormGradients g = rms_norm_backward(gy.contiguous(), in, w, rstd);
+    gx.add(0, g.x);
+    gx.add(1, g.weight);
+  });
 }
 
 // ---- indexing

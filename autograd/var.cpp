@@ -25,6 +25,17 @@ void accumulate(Meta& meta, const Tensor& g) {
   }
 }
 
+// Strides with the axes in the order in which they lie in `t`, but without its gaps and overlaps.
+Shape packed_strides(const Tensor& t) {
+  std::vector<int> axes;
+  for (int i = 0; i < t.rank(); ++i) axes.push_back(i);
+  std::stable_sort(axes.begin(), axes.end(), [&](int a, int b) { return t.strides()[a] > t.strides()[b]; });
+  Shape strides = t.shape();
+  int64_t step = 1;
+  for (size_t i = axes.size(); i-- > 0; step *= t.shape()[axes[i]]) strides[axes[i]] = step;
+  return strides;
+}
+
 }  // namespace
 
 Meta::~Meta() {
@@ -36,8 +47,10 @@ Meta::~Meta() {
     open.pop_back();
     if (n.use_count() > 1) continue;
     n->backward = nullptr;
-    for (auto& input : n->inputs)
-      if (input.use_count() == 1 && input->node) open.push_back(std::move(input->node));
+    for (auto& input : n->inputs) {
+      const std::shared_ptr<Meta> last = std::move(input);  // one by one: an op may have the same input twice
+      if (last.use_count() == 1 && last->node) open.push_back(std::move(last->node));
+    }
   }
 }
 
@@ -71,7 +84,7 @@ Tensor Grads::buffer(size_t i, const Tensor& like) {
   if (meta.grad.defined() && meta.owned) return meta.grad;
   const Tensor before = meta.grad;
   meta.grad = Tensor::view_of(std::make_shared<Storage>(like.numel() * size_of(like.dtype()), like.device()), 0,
-                              like.shape(), like.strides(), like.dtype());
+                              like.shape(), packed_strides(like), like.dtype());
   if (before.defined())
     meta.grad.copy_from(before);
   else
@@ -110,6 +123,9 @@ void backward(const Var& output, Tensor seed) {
           "; give a seed or reduce it to a scalar");
     seed = Tensor::ones(output.shape(), output.dtype(), output.value.device());
   }
+  CHECK(seed.shape() == output.shape() && seed.dtype() == output.dtype(), "[backward] the seed must be ",
+        name_of(output.dtype()), " ", output.shape(), " like the output, is ", name_of(seed.dtype()), " ",
+        seed.shape());
   NoGrad guard;
   const char* used = "[backward] the graph was already used; run the forward again";
   CHECK(!output.meta->used, used);

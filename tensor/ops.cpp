@@ -21,6 +21,7 @@ Tensor rows(const Tensor& x, const char* op) {
 }
 void check_vector(const char* op, const char* what, const Tensor& t, int64_t n) {
   CHECK(t.rank() == 1 && t.numel() == n, "[", op, "] ", what, " must have ", n, " elements, has shape ", t.shape());
+  CHECK(t.is_contiguous(), "[", op, "] ", what, " must be contiguous, has strides ", t.strides());
 }
 void check_ids(const char* op, const Tensor& ids, int64_t n) {
   CHECK(ids.dtype() == Dtype::i32 && ids.is_contiguous(), "[", op, "] indices must be contiguous i32");
@@ -135,10 +136,11 @@ Tensor embedding(const Tensor& weight, const Tensor& ids) {
   return index_select(weight, 0, ids.reshape({ids.numel()})).reshape(shape);
 }
 void embedding_backward(const Tensor& gweight, const Tensor& gy, const Tensor& ids) {
+  const Tensor at = ids.reshape({ids.numel()}), rows = gy.contiguous().reshape({1, ids.numel(), gweight.size(1)});
+  if (gy.numel() == 0) return;
+  if (!gweight.is_contiguous()) return add_(gweight, index_add(gweight.shape(), 0, at, rows.squeeze(0)));
   gweight.bump_version();
-  if (gy.numel())
-    DISPATCH(gy.device(), index_add_inplace, gweight.unsqueeze(0), ids.reshape({ids.numel()}),
-             gy.contiguous().reshape({1, ids.numel(), gweight.size(1)}));
+  DISPATCH(gy.device(), index_add_inplace, gweight.unsqueeze(0), at, rows);
 }
 Tensor index_select(const Tensor& x, int axis, const Tensor& ids) {
   axis = wrap_axis(axis, x.rank(), "index_select");

@@ -1,0 +1,176 @@
+// Every row of the op table: gradients against central differences in f64, f32 against f64, other memory layouts,
+// other numbers of threads. And the table itself: an operation without a row fails.
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+
+#include "autograd/gradcheck.h"
+#include "tensor/parallel.h"
+#include "tests/autograd/op_cases.h"
+
+namespace kg {
+
+void PrintTo(const OpCase& op, std::ostream* out) { *out << op.name(); }
+
+namespace {
+
+// Value and the gradient of every input, in that order.
+std::vector<Tensor> run(const OpCase& op, const std::vector<Tensor>& inputs,
+                        const std::function<Tensor(const Tensor&)>& relayout = {}) {
+  std::vector<Var> leaves;
+  for (const Tensor& x : inputs) leaves.emplace_back(x, true);
+  const Var y = op.build(leaves);
+  std::vector<Tensor> results{y.value.clone()};
+  const Tensor seed = op_seed(y.value);
+  backward(y, relayout ? relayout(seed) : seed);
+  for (const Var& leaf : leaves) results.push_back(leaf.grad());
+  return results;
+}
+
+// |a - b| / |b|, Euclidean; 0 when both are 0.
+double relative_norm(const Tensor& a, const Tensor& b) {
+  const std::vector<double> x = a.to_vector(), y = b.to_vector();
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < y.size(); ++i) difference += (x[i] - y[i]) * (x[i] - y[i]), norm += y[i] * y[i];
+  return difference == 0 ? 0 : std::sqrt(difference / norm);
+}
+
+void expect_alike(const std::vector<Tensor>& got, const std::vector<Tensor>& want, double tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    const std::string what = i == 0 ? "value" : "gradient of input " + std::to_string(i - 1);
+    ASSERT_EQ(got[i].defined(), want[i].defined()) << what;
+    if (!want[i].defined()) continue;
+    ASSERT_EQ(got[i].shape(), want[i].shape()) << what;
+    EXPECT_LE(relative_norm(got[i], want[i]), tolerance) << what;  // fails for NaN, too
+  }
+}
+
+class Ops : public testing::TestWithParam<OpCase> {};
+
+TEST_P(Ops, GradientsAreThoseOfCentralDifferences) {
+  const OpCase& op = GetParam();
+  const std::vector<Tensor> inputs = op_inputs(op, false, Dtype::f64);
+  if (op.kind == OpClass::straight_through) {
+    const std::vector<Tensor> results = run(op, inputs);
+    EXPECT_EQ(results[1].to_vector(), op_seed(results[0]).to_vector());
+    return;
+  }
+  GradcheckOptions options;
+  options.relative = op.tolerance();
+  const GradcheckResult result = gradcheck(op.build, inputs, options);
+  EXPECT_TRUE(result) << result.message;
+}
+
+TEST_P(Ops, SingleIsWithinRoundingOfDouble) {
+  for (bool large : {false, true}) {
+    SCOPED_TRACE(large ? "large" : "small");
+    const std::vector<Tensor> single = run(GetParam(), op_inputs(GetParam(), large, Dtype::f32));
+    EXPECT_EQ(single[0].dtype(), Dtype::f32);
+    expect_alike(single, run(GetParam(), op_inputs(GetParam(), large, Dtype::f64)), 1e-5);
+  }
+}
+
+TEST_P(Ops, LayoutOfInputsAndOfTheSeedDoesNotMatter) {
+  const std::vector<Tensor> inputs = op_inputs(GetParam(), false, Dtype::f64), want = run(GetParam(), inputs);
+  for (Layout layout : {Layout::transposed, Layout::window}) {
+    SCOPED_TRACE(layout == Layout::transposed ? "transposed" : "window");
+    std::vector<Tensor> views;
+    for (const Tensor& x : inputs) views.push_back(in_layout(x, layout));
+    expect_alike(run(GetParam(), views), want, 1e-12);
+    expect_alike(run(GetParam(), inputs, [&](const Tensor& seed) { return in_layout(seed, layout); }), want, 1e-12);
+  }
+}
+
+TEST_P(Ops, BytesAreTheSameForAnyNumberOfThreads) {
+  const std::vector<Tensor> inputs = op_inputs(GetParam(), true, Dtype::f32);
+  std::vector<std::vector<std::vector<double>>> results;
+  for (int count : {1, 2, 3}) {
+    set_threads(count);
+    std::vector<std::vector<double>> values;
+    for (const Tensor& t : run(GetParam(), inputs)) values.push_back(t.to_vector());
+    results.push_back(std::move(values));
+  }
+  set_threads(0);
+  EXPECT_EQ(results[1], results[0]);
+  EXPECT_EQ(results[2], results[0]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, Ops, testing::ValuesIn(op_cases()), [](const auto& info) { return info.param.name(); });
+
+std::set<std::string> names_of_rows() {
+  std::set<std::string> names;
+  for (const OpCase& op : op_cases()) names.insert(op.op);
+  return names;
+}
+
+TEST(OpTable, EveryFunctionHasARow) {
+  std::ifstream file(KG_TEST_DIR "/../autograd/functions.h");
+  ASSERT_TRUE(file) << "autograd/functions.h is not there";
+  // A declaration that gives a Var, several, or a struct that holds one.
+  const std::regex declaration(R"(^(?:inline )?(?:Var|std::pair<Var, Tensor>|std::vector<Var>|Quantized) (\w+)\()");
+  const std::set<std::string> rows = names_of_rows();
+  int found = 0;
+  std::smatch match;
+  for (std::string line; std::getline(file, line);)
+    if (std::regex_search(line, match, declaration)) {
+      ++found;
+      EXPECT_TRUE(rows.contains(match[1])) << match[1] << " has no row in tests/autograd/op_cases.cpp";
+    }
+  EXPECT_GE(found, 35) << "declarations are no longer recognised";
+}
+
+TEST(OpTable, EveryPointwiseOpHasARow) {
+  const std::set<std::string> rows = names_of_rows();
+#define KG_EXPECT_ROW(Op, op) EXPECT_TRUE(rows.contains(#op)) << #op " has no row in tests/autograd/op_cases.cpp";
+  KG_UNARY_OPS(KG_EXPECT_ROW)
+  KG_UNARY_CONST_OPS(KG_EXPECT_ROW)
+  KG_BINARY_OPS(KG_EXPECT_ROW)
+#undef KG_EXPECT_ROW
+}
+
+TEST(OpTable, InputsKeepTheirDistance) {
+  for (const OpCase& op : op_cases())
+    for (size_t k = 0; k < op.inputs.size(); ++k) {
+      std::vector<double> values = op_inputs(op, false, Dtype::f64)[k].to_vector();
+      for (double x : values)
+        for (double kink : op.inputs[k].kinks) ASSERT_GE(std::fabs(x - kink), kKinkMargin * 0.999) << op.name();
+      if (op.inputs[k].domain != Domain::distinct) continue;
+      std::sort(values.begin(), values.end());
+      for (size_t i = 1; i < values.size(); ++i) ASSERT_GT(values[i] - values[i - 1], 1e-4) << op.name();
+    }
+}
+
+// A wrong gradient that is planted in an operation is found, element by element and along directions.
+TEST(Gradcheck, FindsAPlantedError) {
+  const auto tanh_with = [](double error) {
+    return [error](const std::vector<Var>& in) {
+      const Tensor y = tanh(in[0].value);
+      return record("planted", y, {in[0]},
+                    [y, error](const Tensor& gy, Grads& gx) { gx.add(0, affine(tanh_backward(gy, y), 1 + error)); });
+    };
+  };
+  for (int64_t n : {51, 513}) {
+    const Tensor x = Tensor::empty({n}, Dtype::f64);
+    fill_uniform(x, -2, 2, {1, 1});
+    EXPECT_TRUE(gradcheck(tanh_with(0), {x})) << n;
+    const GradcheckResult wrong = gradcheck(tanh_with(1e-3), {x});
+    EXPECT_FALSE(wrong) << n;
+    EXPECT_GT(wrong.worst, 1);
+    EXPECT_NE(wrong.message.find("analytic"), std::string::npos);
+  }
+}
+
+TEST(Gradcheck, FindsAMissingGradient) {
+  const auto forgets = [](const std::vector<Var>& in) { return in[0] * detach(in[1]); };
+  const Tensor x = Tensor::full({3}, 0.5, Dtype::f64);
+  const GradcheckResult result = gradcheck(forgets, {x, x});
+  EXPECT_FALSE(result);
+  EXPECT_NE(result.message.find("leaf 1, element 0"), std::string::npos) << result.message;
+}
+
+}  // namespace
+}  // namespace kg
