@@ -1,0 +1,140 @@
+// Softmax, log-softmax, cross-entropy, layer norm and RMS norm by hand-computed values and at their edges.
+#include <limits>
+
+#include "tests/tensor/naive.h"
+
+namespace kg {
+namespace {
+
+using Values = std::vector<double>;
+const double kInf = std::numeric_limits<double>::infinity();
+const Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
+
+Tensor of(const Values& values, const Shape& shape, Dtype dtype) { return Tensor::from(values, shape).to(dtype); }
+void expect_values(const Tensor& got, const Values& want, double tolerance) {
+  const Values values = got.to_vector();
+  ASSERT_EQ(values.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    if (std::isinf(want[i])) {
+      EXPECT_EQ(values[i], want[i]) << i;
+    } else {
+      EXPECT_NEAR(values[i], want[i], tolerance) << i;
+    }
+  }
+}
+double rounding(Dtype dtype) { return dtype == Dtype::f64 ? 1e-14 : 2e-6; }
+
+TEST(Softmax, ByHand) {
+  for (Dtype dtype : kDtypes) {
+    const Tensor x = of({0, std::log(2), std::log(5), 7, 7, 7}, {2, 3}, dtype);
+    const double third = 1.0 / 3;
+    expect_values(softmax(x), {0.125, 0.25, 0.625, third, third, third}, rounding(dtype));
+    expect_values(log_softmax(x),
+                  {std::log(0.125), std::log(0.25), std::log(0.625), std::log(third), std::log(third), std::log(third)},
+                  rounding(dtype));
+  }
+}
+TEST(Softmax, HugeAndImpossibleLogits) {
+  for (Dtype dtype : kDtypes) {
+    const Tensor x = of({1e30, -1e30, 0, -1000, -1000, -kInf}, {2, 3}, dtype);
+    expect_values(softmax(x), {1, 0, 0, 0.5, 0.5, 0}, rounding(dtype));
+    const Tensor y = log_softmax(x);
+    expect_values(y.select(0, 1), {std::log(0.5), std::log(0.5), -kInf}, 1e-4);
+    EXPECT_EQ(y.to_vector()[0], 0);
+    // The gradient at an impossible class is 0, not NaN.
+    expect_values(log_softmax_backward(of({0, 0, 0, 1, 0, 0}, {2, 3}, dtype), y), {0, 0, 0, 0.5, -0.5, 0}, 1e-4);
+  }
+}
+TEST(Softmax, ARowWithoutAnyPossibleClassIsNotANumber) {
+  for (Dtype dtype : kDtypes) {
+    const Tensor x = of({-kInf, -kInf, 1, 1}, {2, 2}, dtype);
+    for (const Tensor& y : {softmax(x), log_softmax(x)}) {
+      const Values values = y.to_vector();
+      EXPECT_TRUE(std::isnan(values[0]) && std::isnan(values[1]));
+      EXPECT_TRUE(std::isfinite(values[2]) && std::isfinite(values[3])) << "other rows are not touched";
+    }
+  }
+}
+TEST(Softmax, EmptyOneColumnAndErrors) {
+  EXPECT_EQ(softmax(Tensor::empty({0, 5})).shape(), (Shape{0, 5}));
+  EXPECT_EQ(softmax(Tensor::empty({5, 0})).shape(), (Shape{5, 0}));
+  EXPECT_EQ(softmax(Tensor::from<float>({-300, 300}, {2, 1})).to_vector(), (Values{1, 1}));
+  EXPECT_EQ(log_softmax(Tensor::from<float>({-300, 300}, {2, 1})).to_vector(), (Values{0, 0}));
+  expect_error([] { softmax(Tensor::scalar(1)); }, "[softmax] input must have at least one axis");
+  expect_error([] { softmax(Tensor::empty({2, 3}).transpose(0, 1)); }, "[softmax] input must be contiguous");
+  expect_same_for_any_threads([] { return softmax(random_tensor({513, 197}, Dtype::f32, 3, 4)); });
+}
+
+TEST(CrossEntropy, ByHand) {
+  for (Dtype dtype : kDtypes) {
+    const Tensor x = of({0, std::log(2), std::log(5), 0, std::log(2), std::log(5), 7, 7, 7}, {3, 3}, dtype);
+    const Tensor target = Tensor::from<int32_t>({2, -100, 0}, {3});
+    const auto [loss, lse] = cross_entropy(x, target, -100, 0);
+    expect_values(loss, {-std::log(0.625), 0, std::log(3)}, rounding(dtype));
+    expect_values(lse, {std::log(8), std::log(8), 7 + std::log(3)}, rounding(dtype));
+    expect_values(cross_entropy_backward(of({2, 3, 1}, {3}, dtype), x, target, lse, -100, 0),
+                  {0.25, 0.5, -0.75, 0, 0, 0, -2.0 / 3, 1.0 / 3, 1.0 / 3}, rounding(dtype));
+    // Smoothing by 0.3: 0.7 of the target's -log p and 0.3 of the mean of all.
+    const double all = -(std::log(0.125) + std::log(0.25) + std::log(0.625)) / 3;
+    expect_values(cross_entropy(x, target, -100, 0.3).first, {-0.7 * std::log(0.625) + 0.3 * all, 0, std::log(3)},
+                  rounding(dtype));
+  }
+}
+TEST(CrossEntropy, HugeLogits) {
+  const Tensor x = of({1e4, 0, 0, 1e4}, {2, 2}, Dtype::f32), target = Tensor::from<int32_t>({0, 0}, {2});
+  const auto [loss, lse] = cross_entropy(x, target, -1, 0);
+  EXPECT_EQ(loss.to_vector(), (Values{0, 1e4}));
+  EXPECT_EQ(cross_entropy_backward(Tensor::ones({2}), x, target, lse, -1, 0).to_vector(), (Values{0, 0, -1, 1}));
+  EXPECT_EQ(cross_entropy(Tensor::empty({0, 4}), Tensor::empty({0}, Dtype::i32), -1, 0).first.numel(), 0);
+}
+TEST(CrossEntropy, Errors) {
+  const Tensor x = Tensor::zeros({2, 3});
+  const auto with = [&](const Tensor& target) { return [&x, target] { cross_entropy(x, target, -1, 0); }; };
+  expect_error(with(Tensor::from<int32_t>({0, 3}, {2})), "[cross_entropy] target 3 of row 1 is outside 0..2");
+  expect_error(with(Tensor::from<int32_t>({-2, 0}, {2})), "target -2 of row 0");
+  expect_error(with(Tensor::from<int32_t>({0}, {1})), "target must have 2 elements, has shape (1)");
+  expect_error(with(Tensor::zeros({2})), "target must be i32, is f32");
+  expect_error(with(Tensor::zeros({2, 2}, Dtype::i32).select(1, 0)), "target must be contiguous, has strides (2)");
+  expect_error([] { cross_entropy(Tensor::zeros({2}), Tensor::zeros({2}, Dtype::i32), -1, 0); }, "logits must be");
+}
+
+TEST(LayerNorm, ByHand) {
+  for (Dtype dtype : kDtypes) {
+    const Tensor x = of({1, 3, 5, 7, -4, -4, 4, 4}, {2, 4}, dtype);
+    const Tensor weight = of({1, 1, 2, 1}, {4}, dtype), bias = of({0, 0, 0, 10}, {4}, dtype);
+    const NormResult r = layer_norm(x, weight, bias, 0);
+    const double s = std::sqrt(5);  // mean 4, variance 5; mean 0, variance 16
+    expect_values(r.y, {-3 / s, -1 / s, 2 / s, 3 / s + 10, -1, -1, 2, 11}, rounding(dtype) * 4);
+    expect_values(r.mean, {4, 0}, rounding(dtype));
+    expect_values(r.rstd, {1 / s, 0.25}, rounding(dtype));
+    // With eps = 9 the second row's variance is 25.
+    expect_values(layer_norm(x, weight, bias, 9).y.select(0, 1), {-0.8, -0.8, 1.6, 10.8}, rounding(dtype) * 4);
+  }
+}
+TEST(LayerNorm, ConstantRowsAndLargeMeans) {
+  const Tensor one = Tensor::ones({3}), zero = Tensor::zeros({3});
+  EXPECT_EQ(layer_norm(Tensor::full({2, 3}, 7), one, zero, 1e-5).y.to_vector(), (Values{0, 0, 0, 0, 0, 0}));
+  // E[x^2] - E[x]^2 in f32 would lose all of this row's variance.
+  const Tensor x = Tensor::from<float>({4095, 4096, 4097}, {1, 3});
+  expect_values(layer_norm(x, one, zero, 0).y, {-std::sqrt(1.5), 0, std::sqrt(1.5)}, 1e-6);
+  EXPECT_EQ(layer_norm(Tensor::empty({0, 3}), one, zero, 1e-5).y.shape(), (Shape{0, 3}));
+}
+TEST(RmsNorm, ByHand) {
+  for (Dtype dtype : kDtypes) {
+    const NormResult r = rms_norm(of({3, 4, 0, 0}, {1, 4}, dtype), of({1, 2, 1, 1}, {4}, dtype), 0);
+    expect_values(r.y, {1.2, 3.2, 0, 0}, rounding(dtype));  // root mean square 2.5
+    expect_values(r.rstd, {0.4}, rounding(dtype));
+    EXPECT_FALSE(r.mean.defined());
+  }
+}
+TEST(Norms, Errors) {
+  const Tensor x = Tensor::zeros({2, 512}), one = Tensor::ones({512});
+  expect_error([&] { layer_norm(x, Tensor::ones({256}), one, 1e-5); },
+               "[layer_norm] weight must have 512 elements, has shape (256)");
+  expect_error([&] { layer_norm(x, one, Tensor::ones({512, 1}), 1e-5); }, "[layer_norm] bias must have 512 elements");
+  expect_error([&] { layer_norm(x, Tensor::ones({512, 2}).select(1, 0), one, 1e-5); }, "weight must be contiguous");
+  expect_error([&] { rms_norm(x.transpose(0, 1), one, 1e-5); }, "[rms_norm] input must be contiguous");
+}
+
+}  // namespace
+}  // namespace kg
