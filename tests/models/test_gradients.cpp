@@ -1,0 +1,216 @@
+// Whole tiny models: gradients against central differences in f64, losses that fall, no memory from the system in a
+// warm step, and the sizes of the presets.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "autograd/gradcheck.h"
+#include "models/t2m_gpt/presets.h"
+#include "nn/losses.h"
+#include "nn/optim.h"
+
+namespace kg {
+namespace {
+
+const CodebookUpdate kUpdates[] = {CodebookUpdate::ema_reset, CodebookUpdate::ema, CodebookUpdate::reset,
+                                   CodebookUpdate::learned};
+
+VqVaeConfig tiny_tokenizer(CodebookUpdate update) {
+  VqVaeConfig config;
+  config.features = 23, config.width = 4, config.codes = 5, config.update = update;
+  config.commitment = 0.25;
+  return config;
+}
+Tensor random(const Shape& shape, Dtype dtype, uint64_t stream, double stddev = 1) {
+  const Tensor t = Tensor::empty(shape, dtype);
+  fill_normal(t, 0, stddev, {12, stream});
+  return t;
+}
+
+std::vector<Var*> leaves_of(const std::vector<const Module*>& modules) {
+  std::vector<Var*> leaves;
+  for (const Module* module : modules)
+    for (const auto& [name, parameter] : module->named_parameters()) leaves.push_back(parameter);
+  return leaves;
+}
+
+// A straight-through gradient is no derivative of the loss, which jumps from code to code. It is the derivative of the
+// loss with the codes and the step from vector to code held fast, and that loss is differentiated here.
+TEST(Gradients, TokenizerWithItsCodesHeldFast) {
+  for (CodebookUpdate update : kUpdates) {
+    SCOPED_TRACE(name_of(update));
+    default_generator() = {21, 0};
+    VqVae model(tiny_tokenizer(update));
+    model.to(Dtype::f64);
+    model.eval();
+    const Tensor x = random({2, 8, 23}, Dtype::f64, 1);
+    fill_normal(model.quantizer().codebook.value, 0, 0.3, {12, 2});
+    const std::vector<Var*> leaves = leaves_of({&model});
+
+    const VqVae::Output out = model(x);
+    const Var loss = model.loss(out, x).total;
+    const Tensor ids = out.quantized.ids, encoded = out.encoded.value, codes = out.quantized.y.value;
+    backward(loss);
+    std::vector<Tensor> gradients;
+    for (Var* leaf : leaves) gradients.push_back(leaf->grad().defined() ? leaf->grad() : zeros_like(leaf->value));
+    EXPECT_GT(out.quantized.used, 1);
+
+    const auto held_fast = [&] {
+      VqVae::Output o;
+      o.encoded = model.encoder()(x);
+      o.quantized.y = o.encoded + Var(sub(codes, encoded));
+      o.quantized.loss = mse_loss(o.encoded, codes);
+      const Var& codebook = model.quantizer().codebook;
+      if (codebook.requires_grad())
+        o.quantized.loss = o.quantized.loss + mse_loss(reshape(embedding(codebook, ids), codes.shape()), encoded);
+      o.reconstruction = model.decoder()(o.quantized.y);
+      return model.loss(o, x).total;
+    };
+    EXPECT_NEAR(held_fast().item(), loss.item(), 1e-12);
+    GradcheckOptions options;
+    options.relative = 1e-5;
+    const GradcheckResult result = gradcheck(held_fast, leaves, options);
+    EXPECT_TRUE(result) << result.message;
+
+    for (Var* leaf : leaves) leaf->meta->grad = Tensor(), leaf->meta->owned = false;
+    backward(held_fast());
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      const Tensor& got = leaves[i]->grad();
+      EXPECT_LT(max_abs_difference(got.defined() ? got : zeros_like(leaves[i]->value), gradients[i]), 1e-13) << i;
+    }
+  }
+}
+
+GptConfig tiny_gpt() {
+  GptConfig config;
+  config.codes = 5, config.condition = 6, config.width = 8, config.heads = 2, config.layers = 2;
+  config.feedforward = 12, config.context = 7, config.dropout = 0.2;
+  return config;
+}
+const std::vector<std::string> kCaptions = {"a person walks", "someone jumps up and down twice"};
+WordTransformer tiny_text_encoder() {
+  WordTransformerConfig config;
+  config.width = 6, config.layers = 1, config.heads = 2, config.feedforward = 8, config.dropout = 0.2;
+  return {WordVocabulary::build(kCaptions), config};
+}
+// Rows of a batch: tokens, end (5), pads (6).
+GptBatch tiny_batch() { return {Tensor::from<int32_t>({1, 4, 0, 5, 6, 6, 6, 2, 2, 3, 0, 1, 4, 5}, {2, 7}), {3, 6}}; }
+
+TEST(Gradients, TransformerAndTextEncoderTogetherWithDropout) {
+  default_generator() = {22, 0};
+  Gpt gpt(tiny_gpt());
+  WordTransformer text = tiny_text_encoder();
+  gpt.to(Dtype::f64);
+  text.to(Dtype::f64);
+  const GptBatch batch = tiny_batch();
+  const Tensor inputs = batch.ids.slice(1, 0, 6).contiguous();
+  const auto loss = [&] {
+    default_generator() = {23, 0};
+    return gpt_loss(gpt(text.encode(kCaptions), inputs), batch);
+  };
+  GradcheckOptions options;
+  options.relative = 1e-5;
+  const GradcheckResult result = gradcheck(loss, leaves_of({&gpt, &text}), options);
+  EXPECT_TRUE(result) << result.message;
+  // Dropout is on: another place of the generator is another loss.
+  const double here = loss().item();
+  default_generator() = {24, 0};
+  EXPECT_NE(gpt_loss(gpt(text.encode(kCaptions), inputs), batch).item(), here);
+}
+
+// ---- training on one batch
+struct Course {
+  double first, last;
+};
+Course train(AdamW& optimizer, int steps, const std::function<Var()>& forward) {
+  Course course{};
+  int64_t warm = 0;
+  for (int step = 0; step < steps; ++step) {
+    optimizer.zero_grad();
+    const Var loss = forward();
+    backward(loss);
+    optimizer.clip_grad_norm(1);
+    optimizer.step();
+    course.last = loss.item();
+    if (step == 0) course.first = course.last;
+    const int64_t calls = allocator_stats(Device::cpu).system_calls;
+    if (step == 2) warm = calls;
+    if (step > 2 && step <= 6) {
+      EXPECT_EQ(calls, warm) << "step " << step << " took memory from the system";
+    }
+  }
+  return course;
+}
+AdamOptions with_rate(double lr) {
+  AdamOptions options;
+  options.lr = lr;
+  return options;
+}
+
+TEST(Training, TokenizersLossFallsOnOneBatch) {
+  for (CodebookUpdate update : kUpdates) {
+    SCOPED_TRACE(name_of(update));
+    default_generator() = {31, 0};
+    VqVaeConfig config = tiny_tokenizer(update);
+    config.width = 16;
+    VqVae model(config);
+    const Tensor x = random({4, 16, 23}, Dtype::f32, 3, 0.5);
+    AdamW optimizer(model, with_rate(3e-3));
+    const Course course = train(optimizer, 60, [&] { return model.loss(model(x), x).total; });
+    EXPECT_LT(course.last, 0.8 * course.first);
+  }
+}
+TEST(Training, TransformersLossFallsOnOneBatch) {
+  default_generator() = {32, 0};
+  Gpt gpt(tiny_gpt());
+  const WordTransformer text = tiny_text_encoder();
+  const GptBatch batch = tiny_batch();
+  const Tensor inputs = batch.ids.slice(1, 0, 6).contiguous();
+  AdamW optimizer({{.parameters = gpt.named_parameters()}, {.parameters = text.named_parameters()}}, with_rate(1e-2));
+  const Course course = train(optimizer, 60, [&] { return gpt_loss(gpt(text.encode(kCaptions), inputs), batch); });
+  EXPECT_NEAR(course.first, std::log(6), 0.1);  // small weights: every one of the six tokens alike
+  EXPECT_LT(course.last, 0.5 * course.first);
+}
+
+// ---- presets
+int64_t block_parameters(const Module& module, const std::string& prefix) {
+  int64_t count = 0;
+  for (const auto& [name, parameter] : module.named_parameters())
+    if (name.starts_with(prefix)) count += parameter->numel();
+  return count;
+}
+
+TEST(Presets, ThePapersTokenizer) {
+  const VqVae model(tokenizer_preset("paper").model);
+  EXPECT_EQ(block_parameters(model, "vqvae.encoder."), 9587200);
+  EXPECT_EQ(block_parameters(model, "vqvae.decoder."), 9849607);
+  EXPECT_EQ(model.parameter_count(), 19436807);
+}
+TEST(Presets, TransformersFitTheirTokenizersAndTextEncoders) {
+  for (const char* name : kPresets) {
+    EXPECT_EQ(gpt_preset(name).model.codes, tokenizer_preset(name).model.codes) << name;
+    EXPECT_EQ(gpt_preset(name).model.condition, gpt_preset(name).text.width) << name;
+  }
+  EXPECT_THROW(tokenizer_preset("huge"), Error);
+  EXPECT_THROW(gpt_preset("huge"), Error);
+}
+
+TEST(LearningRate, WarmUpAndSchedules) {
+  EXPECT_DOUBLE_EQ(learning_rate(2e-4, 0, 1000, 300000, "step", 0.5), 2e-4 / 1001);
+  EXPECT_DOUBLE_EQ(learning_rate(2e-4, 999, 1000, 300000, "step", 0.5), 2e-4 * 1000 / 1001);
+  EXPECT_DOUBLE_EQ(learning_rate(2e-4, 1000, 1000, 300000, "step", 0.5), 2e-4);
+  // 90 iterations after 10 of warm-up; the milestone is at 45 of them.
+  EXPECT_DOUBLE_EQ(learning_rate(1, 54, 10, 100, "step", 0.5), 1);
+  EXPECT_DOUBLE_EQ(learning_rate(1, 55, 10, 100, "step", 0.5), 0.05);
+  EXPECT_DOUBLE_EQ(learning_rate(1, 10, 10, 100, "cosine", 0.5), 1);
+  EXPECT_NEAR(learning_rate(1, 55, 10, 100, "cosine", 0.5), 0.5, 1e-12);
+  EXPECT_NEAR(learning_rate(1, 40, 10, 100, "cosine", 0.5), 0.75, 1e-12);  // a third: (1 + cos 60 degrees) / 2
+  EXPECT_DOUBLE_EQ(learning_rate(1, 100, 10, 100, "cosine", 0.5), 0);
+  EXPECT_DOUBLE_EQ(learning_rate(1, 99, 10, 100, "constant", 0.5), 1);
+  EXPECT_DOUBLE_EQ(learning_rate(1, 0, 0, 100, "constant", 0.5), 1);
+  EXPECT_THROW(learning_rate(1, 50, 10, 100, "linear", 0.5), Error);
+}
+
+}  // namespace
+}  // namespace kg
