@@ -21,11 +21,11 @@ std::vector<Tensor> features_of(const Dataset& set, int64_t limit) {
 }
 
 // A validation set, or nothing when the split is missing or empty: small sets have none.
-std::optional<Dataset> load_validation(const std::filesystem::path& data, const LoadOptions& options, bool quiet) {
+std::optional<Dataset> load_validation(const std::filesystem::path& data, const LoadOptions& options) {
   try {
     return load_humanml3d(data, "val", options);
   } catch (const Error& e) {
-    if (!quiet) std::fprintf(stderr, "no validation: %s\n", e.what());
+    std::fprintf(stderr, "no validation: %s\n", e.what());  // quiet or not: training without it is not the same
     return std::nullopt;
   }
 }
@@ -117,7 +117,7 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
         recipe.window);
   const LoadOptions options = whole_clips(int(recipe.window));
   const Dataset train = load_humanml3d(t.data, "train", options);
-  const std::optional<Dataset> validation = load_validation(t.data, options, quiet);
+  const std::optional<Dataset> validation = load_validation(t.data, options);
   say(quiet, "train: " + train.summary());
   const RunFolder folder(t.run.out, t.run.resume, t.run.force);
 
@@ -241,7 +241,7 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   const auto tokenizer = load_tokenizer(t.tokenizer);
   recipe.model.codes = tokenizer->model.config().codes;
   const Dataset train = load_humanml3d(t.data, "train");
-  const std::optional<Dataset> validation = load_validation(t.data, {}, quiet);
+  const std::optional<Dataset> validation = load_validation(t.data, {});
   say(quiet, "train: " + train.summary());
   const RunFolder folder(t.run.out, t.run.resume, t.run.force);
 
