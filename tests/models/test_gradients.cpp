@@ -187,6 +187,17 @@ TEST(Presets, ThePapersTokenizer) {
   EXPECT_EQ(block_parameters(model, "vqvae.decoder."), 9849607);
   EXPECT_EQ(model.parameter_count(), 19436807);
 }
+TEST(Presets, ThePapersTransformer) {
+  // Two layers are enough to count: the blocks are alike.
+  GptConfig config = gpt_preset("paper").model;
+  ASSERT_EQ(config.layers, 18);
+  config.layers = 2;
+  const Gpt gpt(config);
+  const int64_t block = block_parameters(gpt, "trans_base.blocks.0.");
+  EXPECT_EQ(block, 12596224);
+  EXPECT_EQ(block_parameters(gpt, "trans_head.blocks.0."), block);
+  EXPECT_EQ(gpt.parameter_count() + 16 * block, 228363264);
+}
 TEST(Presets, TransformersFitTheirTokenizersAndTextEncoders) {
   for (const char* name : kPresets) {
     EXPECT_EQ(gpt_preset(name).model.codes, tokenizer_preset(name).model.codes) << name;
