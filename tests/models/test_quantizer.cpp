@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "autograd/functions.h"
 #include "tests/nn/util.h"
 
 namespace kg {
