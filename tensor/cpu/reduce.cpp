@@ -50,7 +50,7 @@ void sum_rows(const Tensor& out, const Tensor& x, double scale) {
 
 void sum_columns(const Tensor& out, const Tensor& x, double scale) {
   const int64_t n = x.size(0), columns = x.size(1);
-  constexpr int64_t kPiece = 256;  // rows added up in one go; pieces are then added in order
+  constexpr int64_t kPiece = 64;  // rows added up in one go; pieces are then added in order
   const int64_t pieces = std::max<int64_t>(1, (n + kPiece - 1) / kPiece);
   for_float(x.dtype(), "sum", [&](auto zero) {
     using T = decltype(zero);
@@ -86,8 +86,8 @@ double squared_norm(const Tensor& x) {
     std::vector<double> pieces(size_t((n + kPiece - 1) / kPiece));
     parallel_for(int64_t(pieces.size()), 1, [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; ++i)
-        pieces[size_t(i)] =
-            block_sum<T>(std::min(kPiece, n - i * kPiece), [q = p + i * kPiece](int64_t j) { return q[j] * q[j]; });
+        pieces[size_t(i)] = block_sum<double>(std::min(kPiece, n - i * kPiece),
+                                              [q = p + i * kPiece](int64_t j) { return double(q[j]) * double(q[j]); });
     });
     return std::accumulate(pieces.begin(), pieces.end(), 0.0);
   });
