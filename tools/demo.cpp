@@ -54,21 +54,23 @@ int run(Options& o) {
   const auto minutes = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / 60;
   };
+  check_prompts(o.prompts);
   start(o.run);
   const std::filesystem::path set_folder = o.run.out / "set";
   std::cerr << "1/3  the built-in set: " << o.clips << " clips and their mirror images\n";
-  write_humanml3d(set_folder, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed, .overwrite = true});
+  if (!(o.run.resume && std::filesystem::exists(set_folder / "train.txt")))
+    write_humanml3d(set_folder, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed, .overwrite = true});
 
   std::cerr << "2/3  the motion tokenizer (motions to tokens and back), then the transformer (sentences to tokens)\n";
   TwoStages stages{o.run, set_folder, "tiny", o.tokenizer_iters, o.gpt_iters};
-  stages.run.force = true;
+  stages.run.force = !o.run.resume;
   if (const int code = train_two_stages(stages, {{"program", "demo"}})) return code;
 
   std::cerr << "3/3  sentences to motions\n";
   const auto model = load_t2m_gpt(o.run.out / "gpt" / "last.safetensors");
   GenerationOptions generation;
   generation.sampling.seed = o.run.seed;
-  warn_unknown_words(*model->text, o.prompts);
+  warn_unread_words(*model->text, o.prompts);
   const Dataset set = load_humanml3d(set_folder, "train");
   std::vector<HtmlSection> sections;
   for (const Generated& m : generate_motions(*model, o.prompts, generation)) {
@@ -106,6 +108,7 @@ int main(int argc, char** argv) {
     cli.add("tokenizer-iters", &o.tokenizer_iters, "training steps of the tokenizer").at_least(1);
     cli.add("gpt-iters", &o.gpt_iters, "training steps of the transformer").at_least(1);
     cli.group("Run");
+    cli.add("resume", &o.run.resume, "go on where the demo was interrupted");
     add_run_options(cli, o.run);
     if (!cli.parse(count, arguments)) return 0;
     if (o.prompts.empty()) o.prompts.assign(std::begin(kPrompts), std::end(kPrompts));

@@ -27,12 +27,14 @@ std::vector<std::string> read_prompts(const Options& o) {
   if (!o.file.empty()) {
     std::istringstream lines(read_file(o.file, 16 << 20));
     for (std::string line; std::getline(lines, line);) {
-      if (!line.empty() && line.back() == '\r') line.pop_back();
+      line.erase(line.find_last_not_of(" \t\r") + 1);
       if (!line.empty()) prompts.push_back(line);
     }
+    CHECK_INPUT(!prompts.empty(), o.file.string(), ": no prompt in it; write one a line");
   }
   if (prompts.empty())
     fail(ErrorCode::usage, "no prompt: give -p \"a person walks\" or -f FILE with one prompt a line");
+  check_prompts(prompts);
   return prompts;
 }
 
@@ -55,6 +57,8 @@ int run(Options& o) {
     else
       fail(ErrorCode::usage, "--format: '", name, "' is none of npy, bvh, png, gif, html");
   }
+  if (!(formats.npy || formats.bvh || formats.png || formats.gif || html))
+    fail(ErrorCode::usage, "--format: name at least one of npy, bvh, png, gif, html");
   const std::vector<std::string> prompts = read_prompts(o);
   const auto model = load_t2m_gpt(o.model);
   if (o.weights == "bf16") model->gpt.round_weights_to_bf16();
@@ -63,7 +67,7 @@ int run(Options& o) {
     o.generation.sampling.min_tokens = o.generation.sampling.max_tokens;
   }
   o.generation.sampling.seed = o.run.seed;
-  warn_unknown_words(*model->text, prompts);
+  warn_unread_words(*model->text, prompts);
   make_output_folder(o.run.out);
 
   const std::vector<Generated> motions = generate_motions(*model, prompts, o.generation);

@@ -26,8 +26,8 @@ struct Options {
 
 int train(const Options& o, const nlohmann::ordered_json& config) {
   const std::filesystem::path set = o.run.out / "set";
-  if (!std::filesystem::exists(set / "train.txt"))
-    write_humanml3d(set, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed});
+  if (o.run.force || !std::filesystem::exists(set / "train.txt"))
+    write_humanml3d(set, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed, .overwrite = o.run.force});
   return train_two_stages({o.run, set, o.preset, o.tokenizer_iters, o.gpt_iters}, config);
 }
 

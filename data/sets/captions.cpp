@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "data/formats/file.h"
+#include "data/text/words.h"
 #include "tensor/error.h"
 
 namespace kg {
@@ -67,6 +68,7 @@ Caption parse_line(std::string_view line) {
   CHECK_INPUT(fields.size() == 4, "expected caption#words#start#end, found ", fields.size(), " field(s)");
   Caption caption{std::string(trim(fields[0])), {}, to_seconds(fields[2], "start"), to_seconds(fields[3], "end")};
   CHECK_INPUT(!caption.text.empty(), "the caption is empty");
+  CHECK_INPUT(!split_words(caption.text).empty(), "the caption has no word");
   check_span(caption.start, caption.end);
   for (const std::string_view token : split(fields[1], ' ')) {
     if (trim(token).empty()) continue;
@@ -93,6 +95,7 @@ CaptionRow parse_row(std::string_view line) {
   if (row.name.ends_with(".bvh") || row.name.ends_with(".npy")) row.name.resize(row.name.size() - 4);
   CHECK_INPUT(!row.name.empty(), "the clip's name is empty");
   CHECK_INPUT(!row.caption.empty(), "the caption of ", row.name, " is empty");
+  CHECK_INPUT(!split_words(row.caption).empty(), "the caption of ", row.name, " has no word");
   CHECK_INPUT(row.caption.find('#') == std::string::npos,
               "a caption cannot hold '#', which ends it in HumanML3D's files");
   check_span(row.start, row.end);
@@ -235,6 +238,7 @@ std::vector<CaptionRow> parse_caption_table(std::string_view text, const std::st
     const bool header = std::exchange(first, false) && is_header(line);
     if (header) return;
     with_place(file, number, [&] { rows.push_back(parse_row(line)); });
+    rows.back().file = file;
     rows.back().line = number;
   });
   CHECK_INPUT(!rows.empty(), file,

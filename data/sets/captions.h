@@ -33,6 +33,7 @@ std::string mirrored_text(const std::string& caption);
 struct CaptionRow {
   std::string name, source, caption;
   double start = 0, end = 0;
+  std::string file = "";  // where it stands
   int line = 0;
 };
 std::vector<CaptionRow> parse_caption_table(std::string_view text, const std::string& file);

@@ -136,9 +136,10 @@ std::vector<Job> list_jobs(const fs::path& folder) {
 }  // namespace
 
 std::vector<fs::path> find_bvh_files(const fs::path& folder) {
-  CHECK_INPUT(fs::is_directory(folder), folder.string(), ": no such folder");
-  std::vector<fs::path> files;
   std::error_code error;
+  const bool is_folder = fs::is_directory(folder, error);
+  CHECK_INPUT(is_folder, folder.string(), ": ", error ? error.message() : "no folder of this name");
+  std::vector<fs::path> files;
   fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error);
   CHECK_INPUT(!error, folder.string(), ": ", error.message());
   for (; it != fs::recursive_directory_iterator(); it.increment(error)) {
@@ -163,8 +164,8 @@ Captures collect_captures(const fs::path& folder, const std::vector<CaptionRow>&
       job->second->captions.push_back(row);
       continue;
     }
-    CHECK_INPUT(options.unknown_captions, "captions, line ", row.line, ": ", folder.string(), " has no file ", row.name,
-                ".bvh; correct the name, or let such captions be left out");
+    CHECK_INPUT(options.unknown_captions, row.file, ", line ", row.line, ": ", folder.string(), " has no file ",
+                row.name, ".bvh; correct the name, or leave such captions out with --skip-unknown");
     ++unknown[row.name];
   }
   parallel_for(int64_t(jobs.size()), 8, [&](int64_t begin, int64_t end) {

@@ -25,6 +25,18 @@ struct ClipFiles {
   std::vector<std::string> bad_captions;
 };
 
+// Not there; what cannot be seen for want of permission is left to the reader, which says so.
+bool is_absent(const fs::path& path) {
+  std::error_code error;
+  return fs::status(path, error).type() == fs::file_type::not_found;
+}
+
+void check_folder(const fs::path& path, const char* advice) {
+  std::error_code error;
+  const bool is_folder = fs::is_directory(path, error);
+  CHECK_INPUT(is_folder, path.string(), error ? ": " + error.message() : " is no folder", advice);
+}
+
 bool all_finite(const Tensor& t) {
   const float* x = t.data<float>();
   return std::all_of(x, x + t.numel(), [](float v) { return std::isfinite(v); });
@@ -33,7 +45,7 @@ bool all_finite(const Tensor& t) {
 ClipFiles read_clip(const fs::path& root, const std::string& name, const LoadOptions& options) {
   ClipFiles clip;
   const fs::path path = root / "new_joint_vecs" / (name + ".npy");
-  clip.absent = !fs::exists(path);
+  clip.absent = is_absent(path);
   if (clip.absent) return clip;
   const Tensor features = read_npy(path);
   CHECK_INPUT(features.rank() == 2 && features.size(1) == kFeatures, path.string(), ": a clip must be (frames, ",
@@ -42,7 +54,7 @@ ClipFiles read_clip(const fs::path& root, const std::string& name, const LoadOpt
   clip.not_finite = !all_finite(clip.features);
   if (clip.not_finite || !options.captions) return clip;
   const fs::path text = root / "texts" / (name + ".txt");
-  if (fs::exists(text))
+  if (!is_absent(text))
     clip.captions = parse_captions(read_file(text, kMaxTextBytes), text.string(), &clip.bad_captions);
   return clip;
 }
@@ -86,7 +98,7 @@ void add_items(Dataset& set, const std::string& name, ClipFiles& clip, const Loa
 
 }  // namespace
 
-std::vector<std::string> read_split(const fs::path& root, const std::string& split) {
+std::vector<std::string> read_split(const fs::path& root, const std::string& split, bool may_be_empty) {
   const fs::path path = root / (split + ".txt");
   std::istringstream lines(read_file(path, kMaxTextBytes));
   std::vector<std::string> names;
@@ -96,17 +108,17 @@ std::vector<std::string> read_split(const fs::path& root, const std::string& spl
     CHECK_INPUT(line.find('/') == std::string::npos, path.string(), ": '", line, "' is no clip name");
     names.push_back(std::move(line));
   }
-  CHECK_INPUT(!names.empty(), path.string(), ": lists no clips");
+  CHECK_INPUT(!names.empty() || may_be_empty, path.string(), ": lists no clips");
   return names;
 }
 
 Dataset load_humanml3d(const fs::path& root, const std::string& split, LoadOptions options) {
-  CHECK_INPUT(fs::is_directory(root / "new_joint_vecs"), root.string(),
-              ": no data set in HumanML3D's layout (new_joint_vecs/ is missing); make one with prepare_data");
-  CHECK_INPUT(!options.captions || fs::is_directory(root / "texts"), root.string(), ": texts/ is missing");
-  const std::vector<std::string> names = read_split(root, split);
+  check_folder(root / "new_joint_vecs", "; a data set in HumanML3D's layout is expected, as prepare_data makes it");
+  if (options.captions) check_folder(root / "texts", "; a data set in HumanML3D's layout has the captions there");
   Dataset set;
   set.statistics = read_statistics(root);
+  if (options.may_be_empty && is_absent(root / (split + ".txt"))) return set;
+  const std::vector<std::string> names = read_split(root, split, options.may_be_empty);
   set.listed = int64_t(names.size());
   std::vector<ClipFiles> clips(names.size());
   parallel_for(int64_t(names.size()), 16, [&](int64_t begin, int64_t end) {
@@ -118,7 +130,8 @@ Dataset load_humanml3d(const fs::path& root, const std::string& split, LoadOptio
     if (!clips[i].absent && !clips[i].not_finite) add_items(set, names[i], clips[i], options);
     clips[i] = {};
   }
-  CHECK_INPUT(!set.items.empty(), root.string(), ", split ", split, ": nothing can be used: ", set.summary());
+  CHECK_INPUT(!set.items.empty() || options.may_be_empty, root.string(), ", split ", split,
+              ": nothing can be used: ", set.summary());
   return set;
 }
 

@@ -28,6 +28,7 @@ struct Item {
 struct LoadOptions {
   int min_frames = 40, max_frames = 199;  // both included
   bool captions = true;                   // false: whole clips only, texts/ is not read
+  bool may_be_empty = false;              // true: a split that is missing or of no use has no items; else an error
 };
 // For tokenizer training: every clip that has a window.
 inline LoadOptions whole_clips(int min_frames) { return {min_frames, INT_MAX, false}; }
@@ -46,7 +47,8 @@ struct Dataset {
 // `split` is train, val, test, train_val or all. A folder that lacks a part of the layout, a clip of another width, and
 // a split of which nothing remains are input errors; so is everything that the readers refuse.
 Dataset load_humanml3d(const std::filesystem::path& root, const std::string& split, LoadOptions options = {});
-std::vector<std::string> read_split(const std::filesystem::path& root, const std::string& split);
+std::vector<std::string> read_split(const std::filesystem::path& root, const std::string& split,
+                                    bool may_be_empty = false);
 
 // Writing.
 struct Clip {

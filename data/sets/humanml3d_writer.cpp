@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -40,7 +42,8 @@ class FolderInMaking {
     std::error_code error;
     fs::create_directories(final_.parent_path(), error);
     std::string name = (final_.parent_path() / ("." + final_.filename().string() + ".XXXXXX")).string();
-    CHECK(mkdtemp(name.data()), "cannot make a folder in ", final_.parent_path().string(), ": is it writable?");
+    CHECK(mkdtemp(name.data()), "cannot make ", final_.string(), ": ", std::strerror(errno), " in ",
+          final_.parent_path().string());
     path_ = name;
     fs::permissions(path_, fs::perms(0755), error);
   }
@@ -149,7 +152,8 @@ WriteReport write_lists(const fs::path& folder, const std::vector<Clip>& clips, 
 
 void check_target(const fs::path& root, bool overwrite) {
   if (is_empty_or_absent(root)) return;
-  CHECK_INPUT(overwrite, root.string(), " exists and is not empty; choose another folder or allow it to be replaced");
+  CHECK_INPUT(overwrite, root.string(),
+              " exists and is not empty; name another folder, or replace a data set with --force");
   CHECK_INPUT(fs::is_directory(root / "new_joint_vecs"), root.string(),
               " holds something that is no motion data set, and is not replaced");
 }

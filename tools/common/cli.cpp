@@ -1,6 +1,8 @@
 // CLI11 splits the command line; layers, config file, suggestions and the help text are done here.
 #include "tools/common/cli.h"
 
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -338,6 +340,7 @@ Device start(const RunOptions& options) {
 }
 
 int run_main(int argc, char** argv, const std::function<int(int, char**)>& body) {
+  ::signal(SIGXFSZ, SIG_IGN);  // a file above the limit of the shell is an error of write(), like a full disk
   try {
     const int code = body(argc, argv);
     std::cout.flush();
@@ -349,6 +352,9 @@ int run_main(int argc, char** argv, const std::function<int(int, char**)>& body)
   } catch (const std::bad_alloc&) {
     std::cerr << "error: out of memory; a smaller --batch-size or preset needs less" << std::endl;
     return int(ErrorCode::memory);
+  } catch (const fs::filesystem_error& error) {
+    std::cerr << "error: " << error.path1().string() << ": " << error.code().message() << std::endl;
+    return int(ErrorCode::runtime);
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << std::endl;
     return int(ErrorCode::runtime);

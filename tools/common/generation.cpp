@@ -81,12 +81,21 @@ int64_t parse_length(const std::string& text, int64_t max_tokens) {
   return int64_t(tokens);
 }
 
-void warn_unknown_words(const TextEncoder& text, const std::vector<std::string>& prompts) {
+void check_prompts(const std::vector<std::string>& prompts) {
+  for (size_t i = 0; i < prompts.size(); ++i)
+    CHECK_INPUT(!split_words(prompts[i]).empty(), "prompt ", i + 1, " (\"", prompts[i],
+                "\") holds no word; write what the person does");
+}
+
+void warn_unread_words(const TextEncoder& text, const std::vector<std::string>& prompts) {
   const auto* words = dynamic_cast<const WordTransformer*>(&text);
   if (!words) return;
   for (const std::string& prompt : prompts) {
     std::string list;
     for (const std::string& word : words->vocabulary().unknown_words(prompt)) list += (list.empty() ? "" : ", ") + word;
+    const size_t length = split_words(prompt).size(), read = size_t(words->config().max_words);
+    if (length > read)
+      std::fprintf(stderr, "note: a prompt has %zu words; the model reads the first %zu\n", length, read);
     if (!list.empty())
       std::fprintf(stderr, "note: \"%s\": the model has never seen: %s\n", prompt.c_str(), list.c_str());
   }

@@ -36,7 +36,10 @@ void write_motion(const std::filesystem::path& folder, const Generated& motion, 
 // "4s" or "80f" to tokens (rounded up to whole tokens); an Error (usage) otherwise.
 int64_t parse_length(const std::string& text, int64_t max_tokens);
 
-// Warns on stderr about words that the model's vocabulary lacks.
-void warn_unknown_words(const TextEncoder& text, const std::vector<std::string>& prompts);
+// An Error (input) for a prompt without a word or that is not UTF-8.
+void check_prompts(const std::vector<std::string>& prompts);
+
+// Notes on stderr about words that mean nothing to the model: not in its vocabulary, or beyond those that it reads.
+void warn_unread_words(const TextEncoder& text, const std::vector<std::string>& prompts);
 
 }  // namespace kg

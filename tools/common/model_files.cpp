@@ -39,6 +39,8 @@ const Json& read_part(const Json& json, const char* key, const std::string& sour
 VqVaeConfig vqvae_config(const Json& j, const std::string& source) {
   VqVaeConfig c;
   c.features = read_size(j, "features", source);
+  CHECK_INPUT(c.features == kFeatures, source, ": model configuration has features = ", c.features, ", motions have ",
+              kFeatures);
   c.width = read_size(j, "width", source);
   c.codes = read_size(j, "codes", source);
   CHECK_INPUT(j.contains("quantizer") && j["quantizer"].is_string(), source, ": model configuration lacks quantizer");
@@ -84,9 +86,29 @@ void append_statistics(TensorFile& file, const Statistics& s) {
 Statistics read_statistics(const TensorFile& file, const std::string& source) {
   const Tensor *mean = file.find("statistics.mean"), *std = file.find("statistics.std");
   CHECK_INPUT(mean && std, source, ": the statistics of the training data are missing");
+  for (const Tensor* t : {mean, std})
+    CHECK_INPUT(t->shape() == Shape({kFeatures}) && t->dtype() == Dtype::f32, source, ": the statistics must be (",
+                kFeatures, ") f32, are ", t->shape(), " ", name_of(t->dtype()));
   const Statistics s{*mean, *std};
-  check_statistics(s, source);
+  check_statistics(s, source + ", statistics");
   return s;
+}
+
+bool same_statistics(const Statistics& a, const Statistics& b) {
+  const auto same = [](const Tensor& x, const Tensor& y) {
+    return std::equal(x.data<float>(), x.data<float>() + kFeatures, y.data<float>());
+  };
+  return same(a.mean, b.mean) && same(a.std, b.std);
+}
+
+// What a constructor refuses in a stored configuration is bad input.
+template <class Make>
+auto made_from(const std::string& source, Make make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    fail(ErrorCode::input, source, ": the model configuration does not fit: ", error.what());
+  }
 }
 
 // The model's own entries: everything that is not under another prefix.
@@ -158,7 +180,11 @@ TrainingState load_training(const TensorFile& file, AdamW& optimizer, const std:
 void load_tokenizer_weights(MotionTokenizer& tokenizer, const TensorFile& file, const std::string& source) {
   check_same({{"vqvae", to_json(tokenizer.model.config())}},
              {{"vqvae", read_part(read_model_config(file, source), "vqvae", source)}}, source);
-  tokenizer.statistics = read_statistics(file, source);
+  const Statistics stored = read_statistics(file, source);
+  CHECK_INPUT(!tokenizer.statistics.mean.defined() || same_statistics(tokenizer.statistics, stored), source,
+              ": the checkpoint was trained under other statistics than these: the data set or --root-weight has "
+              "changed. Restore them, or begin a new run with another --out");
+  tokenizer.statistics = stored;
   NamedTensors own;
   for (const auto& [name, tensor] : file.tensors)
     if (name.starts_with("vqvae.")) own.emplace_back(name, tensor);
@@ -169,6 +195,11 @@ void load_t2m_gpt_weights(T2mGpt& model, WordTransformer& text, const TensorFile
                          {"gpt", to_json(model.gpt.config())},
                          {"text", to_json(text.config())}};
   check_same(expected, read_model_config(file, source), source);
+  const auto words = file.metadata.find("vocabulary");
+  CHECK_INPUT(
+      words != file.metadata.end() && words->second == text.vocabulary().to_string(), source,
+      ": the captions hold other words than those that the checkpoint was trained on: the data set has changed. "
+      "Restore it, or begin a new run with another --out");
   load_tokenizer_weights(model.tokenizer, file, source);
   model.gpt.load_state_dict(without_prefixes(file, {"vqvae.", "statistics.", "text.", "optim."}), source);
   text.load_state_dict(extract(file, "text."), source);
@@ -177,9 +208,12 @@ void load_t2m_gpt_weights(T2mGpt& model, WordTransformer& text, const TensorFile
 std::unique_ptr<MotionTokenizer> load_tokenizer(const std::filesystem::path& model) {
   const std::filesystem::path path = find_checkpoint(model);
   const TensorFile file = read_checkpoint(path, kTokenizerKind);
-  auto tokenizer = std::make_unique<MotionTokenizer>(
-      vqvae_config(read_part(read_model_config(file, path.string()), "vqvae", path.string()), path.string()));
-  load_tokenizer_weights(*tokenizer, file, path.string());
+  const std::string source = path.string();
+  const Json config = read_model_config(file, source);
+  auto tokenizer = made_from(source, [&] {
+    return std::make_unique<MotionTokenizer>(vqvae_config(read_part(config, "vqvae", source), source));
+  });
+  load_tokenizer_weights(*tokenizer, file, source);
   tokenizer->model.eval();
   return tokenizer;
 }
@@ -190,11 +224,15 @@ std::unique_ptr<T2mGpt> load_t2m_gpt(const std::filesystem::path& model) {
   const Json config = read_model_config(file, source);
   const auto words = file.metadata.find("vocabulary");
   CHECK_INPUT(words != file.metadata.end(), source, ": the vocabulary is missing");
-  auto text = std::make_unique<WordTransformer>(WordVocabulary::from_string(words->second),
-                                                text_config(read_part(config, "text", source), source));
+  auto text = made_from(source, [&] {
+    return std::make_unique<WordTransformer>(WordVocabulary::from_string(words->second),
+                                             text_config(read_part(config, "text", source), source));
+  });
   WordTransformer& encoder = *text;
-  auto result = std::make_unique<T2mGpt>(vqvae_config(read_part(config, "vqvae", source), source),
-                                         gpt_config(read_part(config, "gpt", source), source), std::move(text));
+  auto result = made_from(source, [&] {
+    return std::make_unique<T2mGpt>(vqvae_config(read_part(config, "vqvae", source), source),
+                                    gpt_config(read_part(config, "gpt", source), source), std::move(text));
+  });
   load_t2m_gpt_weights(*result, encoder, file, source);
   result->train(false);
   return result;

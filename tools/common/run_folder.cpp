@@ -49,6 +49,8 @@ void RunFolder::write_config(const nlohmann::ordered_json& json) const {
 fs::path find_checkpoint(const fs::path& model) {
   std::error_code error;
   if (fs::is_regular_file(model, error)) return model;
+  CHECK_INPUT(!error || error == std::errc::no_such_file_or_directory, "[model] ", model.string(), ": ",
+              error.message());
   CHECK_INPUT(fs::exists(model, error), "[model] ", model.string(),
               " is not there; give a checkpoint (.safetensors) or the folder of a training run");
   for (const char* name : {"best.safetensors", "last.safetensors"}) {

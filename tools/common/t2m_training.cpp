@@ -20,18 +20,24 @@ std::vector<Tensor> features_of(const Dataset& set, int64_t limit) {
   return clips;
 }
 
-// A validation set, or nothing when the split is missing or empty: small sets have none.
-std::optional<Dataset> load_validation(const std::filesystem::path& data, const LoadOptions& options) {
-  try {
-    return load_humanml3d(data, "val", options);
-  } catch (const Error& e) {
-    std::fprintf(stderr, "no validation: %s\n", e.what());  // quiet or not: training without it is not the same
-    return std::nullopt;
-  }
-}
-
 void say(bool quiet, const std::string& text) {
   if (!quiet) std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+// What was loaded and what was left out, with the places of the first caption lines that cannot be used.
+void report(const Dataset& set, bool quiet) {
+  constexpr size_t kShown = 5;
+  say(quiet, "train: " + set.summary());
+  for (size_t i = 0; i < std::min(kShown, set.bad_captions.size()); ++i) say(quiet, "  " + set.bad_captions[i]);
+}
+
+// The validation set; small data sets have none, and then its items are empty.
+Dataset load_validation(const std::filesystem::path& data, LoadOptions options) {
+  options.may_be_empty = true;
+  Dataset set = load_humanml3d(data, "val", options);
+  if (set.items.empty())  // said even when quiet: training without it is not the same
+    say(false, "no validation: " + (data / "val.txt").string() + " gives " + set.summary());
+  return set;
 }
 
 }  // namespace
@@ -113,12 +119,12 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
   const bool quiet = t.run.quiet;
   TokenizerRecipe recipe = t.recipe;
   recipe.model.update = codebook_update_from(t.quantizer);
-  CHECK(recipe.window % kFramesPerToken == 0, "--window-size must be a multiple of ", kFramesPerToken, ", is ",
-        recipe.window);
+  if (recipe.window % kFramesPerToken != 0)
+    fail(ErrorCode::usage, "--window-size must be a multiple of ", kFramesPerToken, ", is ", recipe.window);
   const LoadOptions options = whole_clips(int(recipe.window));
   const Dataset train = load_humanml3d(t.data, "train", options);
-  const std::optional<Dataset> validation = load_validation(t.data, options);
-  say(quiet, "train: " + train.summary());
+  const Dataset validation = load_validation(t.data, options);
+  report(train, quiet);
   const RunFolder folder(t.run.out, t.run.resume, t.run.force);
 
   default_generator() = {t.run.seed, 0};
@@ -139,7 +145,7 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
   std::vector<Tensor> clips;
   for (const Item& item : train.items) clips.push_back(normalize_features(item.features, tokenizer.statistics));
   WindowSampler windows(std::move(clips), int(recipe.window), int(recipe.batch), t.run.seed);
-  const std::vector<Tensor> held_out = validation ? features_of(*validation, 64) : std::vector<Tensor>{};
+  const std::vector<Tensor> held_out = features_of(validation, 64);
 
   TrainingLoop loop;
   loop.title = "tokenizer";
@@ -237,12 +243,14 @@ CaptionedBatch make_batch(const TokenSet& set, const std::vector<int64_t>& items
 int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   const bool quiet = t.run.quiet;
   GptRecipe recipe = t.recipe;
+  if (recipe.model.width % recipe.model.heads != 0)
+    fail(ErrorCode::usage, "--width ", recipe.model.width, " must be a multiple of --heads ", recipe.model.heads);
   recipe.model.feedforward = 4 * recipe.model.width;
   const auto tokenizer = load_tokenizer(t.tokenizer);
   recipe.model.codes = tokenizer->model.config().codes;
   const Dataset train = load_humanml3d(t.data, "train");
-  const std::optional<Dataset> validation = load_validation(t.data, {});
-  say(quiet, "train: " + train.summary());
+  const Dataset validation = load_validation(t.data, {});
+  report(train, quiet);
   const RunFolder folder(t.run.out, t.run.resume, t.run.force);
 
   std::vector<std::string> captions;
@@ -272,8 +280,7 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   folder.write_config(config);
 
   const TokenSet train_tokens = tokenize(model.tokenizer, train, recipe.model.context, t.run.seed);
-  const TokenSet val_tokens =
-      validation ? tokenize(model.tokenizer, *validation, recipe.model.context, t.run.seed) : TokenSet{};
+  const TokenSet val_tokens = tokenize(model.tokenizer, validation, recipe.model.context, t.run.seed);
   ShuffledOrder order(int64_t(train_tokens.tokens.size()), recipe.batch, t.run.seed);
   auto forward = [&](const CaptionedBatch& batch, const Tensor& inputs) {
     return model.gpt(text.encode(batch.captions), inputs);
