@@ -1,0 +1,195 @@
+// prepare_data, from the generator and from BVH files, and the demo: what stands in the folders afterwards.
+#include <cmath>
+#include <set>
+
+#include "data/export/bvh_writer.h"
+#include "data/formats/npy.h"
+#include "data/motion/features.h"
+#include "data/sets/captions.h"
+#include "data/sets/procedural.h"
+#include "tests/tools/programs.h"
+
+namespace kg::test {
+namespace {
+
+std::vector<std::string> lines_of(const fs::path& path) {
+  std::vector<std::string> lines;
+  std::istringstream text(slurp(path));
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return lines;
+}
+
+class PrepareData : public testing::Test {
+ protected:
+  RunResult run(const std::string& arguments) const { return run_in(folder_.path(), "prepare_data", arguments); }
+  TemporaryFolder folder_;
+};
+
+TEST_F(PrepareData, SameSeedSameBytes) {
+  ASSERT_EQ(run("--procedural 8 --out a --threads 1").code, 0);
+  ASSERT_EQ(run("--procedural 8 --out b/c/ --threads 3 --quiet").code, 0);
+  expect_same_files(folder_ / "a", folder_ / "b/c");
+  ASSERT_EQ(run("--procedural 8 --out a --seed 1 --force").code, 0);
+  EXPECT_FALSE(slurp(folder_ / "a/Mean.npy") == slurp(folder_ / "b/c/Mean.npy"));
+  ASSERT_EQ(run("--procedural 11 --out more").code, 0);  // more clips leave the first ones as they were
+  for (const std::string& name : lines_of(folder_ / "b/c/all.txt"))
+    EXPECT_TRUE(slurp(folder_ / ("b/c/new_joint_vecs/" + name + ".npy")) ==
+                slurp(folder_ / ("more/new_joint_vecs/" + name + ".npy")))
+        << name;
+  ASSERT_EQ(run("--procedural 8 --no-mirror --out plain").code, 0);
+  EXPECT_EQ(lines_of(folder_ / "plain/all.txt").size(), 8u);
+}
+
+TEST_F(PrepareData, SplitsAndFiles) {
+  const fs::path set = SmallModel::get().set();
+  const std::vector<std::string> all = lines_of(set / "all.txt");
+  EXPECT_EQ(all.size(), 48u);
+  std::multiset<std::string> names, train_val;
+  std::map<std::string, std::string> split_of;
+  for (const char* split : {"train", "val", "test"}) {
+    const std::vector<std::string> own = lines_of(set / (std::string(split) + ".txt"));
+    EXPECT_FALSE(own.empty()) << split;
+    names.insert(own.begin(), own.end());
+    if (std::string(split) != "test") train_val.insert(own.begin(), own.end());
+    for (const std::string& name : own) split_of[name] = split;
+  }
+  EXPECT_EQ(names, std::multiset<std::string>(all.begin(), all.end()));
+  const std::vector<std::string> listed = lines_of(set / "train_val.txt");
+  EXPECT_EQ(train_val, std::multiset<std::string>(listed.begin(), listed.end()));
+  EXPECT_EQ(split_of.size(), 48u);
+  for (const std::string& name : all) {
+    if (name[0] != 'M') {
+      EXPECT_EQ(split_of.at(name), split_of.at("M" + name));
+    }
+    const Tensor features = read_npy(set / ("new_joint_vecs/" + name + ".npy"));
+    const Tensor joints = read_npy(set / ("new_joints/" + name + ".npy"));
+    EXPECT_EQ(features.size(1), 263);
+    EXPECT_EQ(joints.shape(), (Shape{features.size(0), 22, 3}));
+    const std::vector<Caption> captions = parse_captions(slurp(set / ("texts/" + name + ".txt")), name);
+    EXPECT_FALSE(captions.empty()) << name;
+    for (const Caption& caption : captions) EXPECT_TRUE(caption.whole() && !caption.tokens.empty()) << caption.text;
+  }
+  EXPECT_EQ(lines_of(set / "clips.tsv").size(), 49u);
+}
+
+TEST_F(PrepareData, StatisticsOfTheFiles) {
+  const fs::path set = SmallModel::get().set();
+  std::vector<Tensor> clips;
+  for (const std::string& name : lines_of(set / "all.txt"))
+    clips.push_back(read_npy(set / ("new_joint_vecs/" + name + ".npy")));
+  int64_t frames = 0;
+  double mean[263] = {}, deviation[263] = {};
+  const auto for_each = [&](const auto& fn) {
+    for (const Tensor& clip : clips)
+      for (int64_t i = 0; i < clip.numel(); ++i) fn(int(i % 263), double(clip.data<float>()[i]));
+  };
+  for (const Tensor& clip : clips) frames += clip.size(0);
+  for_each([&](int i, double x) { mean[i] += x / double(frames); });
+  for_each([&](int i, double x) { deviation[i] += (x - mean[i]) * (x - mean[i]) / double(frames); });
+  // Yaw velocity, root velocity, height, 21 positions, 21 rotations, 22 velocities, contacts: one deviation a block.
+  const int blocks[] = {0, 1, 3, 4, 4 + 63, 4 + 63 + 126, 4 + 63 + 126 + 66, 263};
+  const Tensor own_mean = read_npy(set / "Mean.npy"), own_std = read_npy(set / "Std.npy");
+  ASSERT_EQ(own_mean.shape(), Shape{263});
+  ASSERT_EQ(own_std.shape(), Shape{263});
+  for (size_t b = 0; b + 1 < std::size(blocks); ++b) {
+    double std = 0;
+    for (int i = blocks[b]; i < blocks[b + 1]; ++i) std += std::sqrt(deviation[i]) / (blocks[b + 1] - blocks[b]);
+    for (int i = blocks[b]; i < blocks[b + 1]; ++i) {
+      EXPECT_NEAR(own_mean.data<float>()[i], mean[i], 1e-6 * (1 + std::abs(mean[i]))) << i;
+      EXPECT_NEAR(own_std.data<float>()[i], std, 1e-6 * (1 + std)) << i;
+    }
+  }
+}
+
+// Files that cannot be used are listed with the reason; the others make the set.
+TEST_F(PrepareData, CapturesGoodAndBad) {
+  fs::create_directories(folder_ / "bvh/more");
+  for (int i = 0; i < 3; ++i)
+    write_bvh(folder_ / ("bvh/good" + std::to_string(i) + ".bvh"), make_procedural_clip(5, i).joints);
+  const std::string good = slurp(folder_ / "bvh/good0.bvh");
+  Joints brief = make_procedural_clip(5, 0).joints;
+  brief.resize(12);
+  write_bvh(folder_ / "bvh/more/brief.bvh", brief);
+  spill(folder_ / "bvh/cut.bvh", good.substr(0, good.size() / 2));
+  spill(folder_ / "bvh/junk.bvh", std::string(500, '\xfe'));
+  spill(folder_ / "bvh/none.bvh", "");
+  spill(folder_ / "bvh/word.bvh", good.substr(0, good.rfind(' ')) + " nan\n");
+  spill(folder_ / "bvh/silent.bvh", good);
+  std::string captions;
+  for (const char* name : {"good0", "good1", "good2", "brief", "cut", "junk", "none", "word"})
+    captions += std::string(name) + "\ta person moves to the left\n";
+  spill(folder_ / "captions.tsv", captions);
+  const RunResult result = run("--bvh bvh --captions captions.tsv --out set");
+  ASSERT_EQ(result.code, 0) << result.output;
+  EXPECT_EQ(lines_of(folder_ / "set/all.txt"),
+            (std::vector<std::string>{"good0", "Mgood0", "good1", "Mgood1", "good2", "Mgood2"}));
+  EXPECT_EQ(slurp(folder_ / "set/texts/Mgood1.txt").rfind("a person moves to the right#", 0), 0u);
+  for (const char* line : {"left out, cannot be used", "left out, too short", "left out, no caption"})
+    EXPECT_NE(result.output.find(line), std::string::npos) << result.output;
+  for (const char* name : {"cut.bvh", "junk.bvh", "none.bvh", "word.bvh"})
+    EXPECT_NE(result.output.find(name), std::string::npos) << name << " in " << result.output;
+}
+
+TEST_F(PrepareData, CaptionTablesThatDoNotFit) {
+  fs::create_directories(folder_ / "bvh");
+  fs::create_directories(folder_ / "empty");
+  int i = 0;
+  while (make_procedural_clip(5, i).parameters.action != Action::walk) ++i;
+  write_bvh(folder_ / "bvh/walk.bvh", make_procedural_clip(5, i).joints);
+  const auto refused = [&](const std::string& table, int code, const std::string& mention, const char* bvh = "bvh") {
+    spill(folder_ / "table.tsv", table);
+    const RunResult result = run(std::string("--captions table.tsv --out set --bvh ") + bvh);
+    EXPECT_EQ(result.code, code) << result.output;
+    EXPECT_NE(result.output.find("error: "), std::string::npos) << result.output;
+    EXPECT_NE(result.output.find(mention), std::string::npos) << result.output;
+    EXPECT_FALSE(fs::exists(folder_ / "set")) << table;
+  };
+  refused("walk\ta walk\nghost\ta ghost\n", 3, "table.tsv, line 2");
+  refused("walk\ta walk\nghost\ta ghost\n", 3, "--skip-unknown");
+  refused("walk\t\n", 3, "table.tsv, line 1");
+  refused("walk\t...\n", 3, "table.tsv, line 1");
+  refused("walk\ta w\xe4lk\n", 3, "UTF-8");
+  refused("walk a walk\n", 3, "tabs");
+  refused("walk\tx\t5\t2\ta walk\n", 3, "must come after start");
+  refused("", 3, "table.tsv");
+  refused("walk\ta walk\n", 3, "empty: no .bvh file", "empty");
+  refused("walk\ta walk\n", 3, "nowhere", "nowhere");
+  spill(folder_ / "table.tsv", "walk\ta walk\nghost\ta ghost\n");
+  EXPECT_EQ(run("--bvh bvh --captions table.tsv --out set --skip-unknown --quiet").code, 0);
+  EXPECT_EQ(run("--bvh bvh --captions nowhere.tsv --out other").code, 3);
+  const auto before = files_below(folder_ / "set");
+  EXPECT_EQ(run("--bvh bvh --captions table.tsv --out set --skip-unknown").code, 3);  // not replaced unasked
+  EXPECT_TRUE(files_below(folder_ / "set") == before);
+}
+
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
+  return count;
+}
+
+TEST(Demo, SmallestRunMakesItsPage) {
+  TemporaryFolder folder;
+  EXPECT_EQ(run_in(folder.path(), "demo", "-p '' --out demo").code, 3);
+  EXPECT_FALSE(fs::exists(folder / "demo"));  // not after minutes of training
+  const std::string sizes = "--clips 30 --tokenizer-iters 3 --gpt-iters 3 --out demo ";
+  const RunResult result = run_in(folder.path(), "demo", sizes);
+  ASSERT_EQ(result.code, 0) << result.output;
+  const std::string page = slurp(folder / "demo/index.html");
+  EXPECT_EQ(count_of(page, "<section"), 3u);
+  EXPECT_EQ(count_of(page, "nearest training clip"), 3u);
+  for (const char* extension : {".gif", ".bvh", ".npy", ".png"}) {
+    int found = 0;
+    for (const auto& entry : fs::directory_iterator(folder / "demo")) found += entry.path().extension() == extension;
+    EXPECT_EQ(found, extension == std::string(".npy") ? 6 : 3) << extension;
+  }
+  // Again with --resume: nothing is left to train, and the page is the same.
+  const std::string weights = slurp(folder / "demo/gpt/last.safetensors");
+  const RunResult again = run_in(folder.path(), "demo", sizes + "--resume");
+  ASSERT_EQ(again.code, 0) << again.output;
+  EXPECT_TRUE(slurp(folder / "demo/gpt/last.safetensors") == weights);
+  EXPECT_TRUE(slurp(folder / "demo/index.html") == page);
+}
+
+}  // namespace
+}  // namespace kg::test
