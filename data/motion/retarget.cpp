@@ -169,11 +169,13 @@ void check_body(const Joints& joints, const std::string& file, const std::string
     upside_down += p[kHead].y < std::min(p[kLeftAnkle].y, p[kRightAnkle].y);
     const Vec3 across = p[kLeftHip] - p[kRightHip] + p[kLeftShoulder] - p[kRightShoulder];
     const Vec3 forward = cross(across, {0, 1, 0});
+    const Vec3 spine = p[kNeck] - p[kPelvis];
+    if (spine.y < 0.8 * length(spine)) continue;  // who crawls or lies points the toes anywhere
     toes_forward += dot(forward, p[kLeftFoot] - p[kLeftAnkle] + p[kRightFoot] - p[kRightAnkle]);
   }
   CHECK_INPUT(upside_down * 2 < joints.size(), file, ": the head is below the feet in ", upside_down, " of ",
               joints.size(), " frames; joint map ", map, " may need `up = z` or `up = y`");
-  CHECK_INPUT(toes_forward > 0, file, ": the toes point backwards; joint map ", map,
+  CHECK_INPUT(toes_forward >= 0, file, ": the toes point backwards; joint map ", map,
               " may have left and right exchanged");
 }
 

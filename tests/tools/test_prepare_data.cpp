@@ -100,7 +100,7 @@ TEST_F(PrepareData, BadInput) {
   spill(folder_ / "bvh" / "clip0.bvh", slurp(folder_ / "bvh" / "clip0.bvh").substr(0, 5000));
   expect_failure(own(), 3, "no file gave a clip");
   fs::remove_all(folder_ / "bvh");
-  expect_failure(own(), 3, "no such folder");
+  expect_failure(own(), 3, "No such file or directory");
 }
 
 TEST_F(PrepareData, FullDiskLeavesNothing) {

@@ -1,5 +1,6 @@
 #include "tools/common/model_files.h"
 
+#include "data/motion/skeleton.h"
 #include "tools/common/run_folder.h"
 
 namespace kg {
@@ -29,6 +30,11 @@ double read_number(const Json& json, const char* key, const std::string& source)
   const auto found = json.find(key);
   CHECK_INPUT(found != json.end() && found->is_number(), source, ": model configuration lacks ", key);
   return found->get<double>();
+}
+double read_dropout(const Json& json, const std::string& source) {
+  const double value = read_number(json, "dropout", source);
+  CHECK_INPUT(value >= 0 && value < 1, source, ": model configuration has dropout = ", value, ", must be in [0, 1)");
+  return value;
 }
 const Json& read_part(const Json& json, const char* key, const std::string& source) {
   CHECK_INPUT(json.is_object() && json.contains(key) && json[key].is_object(), source, ": model configuration lacks ",
@@ -60,7 +66,7 @@ GptConfig gpt_config(const Json& j, const std::string& source) {
   c.layers = read_size(j, "layers", source);
   c.feedforward = read_size(j, "feedforward", source);
   c.context = read_size(j, "context", source);
-  c.dropout = read_number(j, "dropout", source);
+  c.dropout = read_dropout(j, source);
   return c;
 }
 WordTransformerConfig text_config(const Json& j, const std::string& source) {
@@ -70,7 +76,7 @@ WordTransformerConfig text_config(const Json& j, const std::string& source) {
   c.heads = read_size(j, "heads", source);
   c.feedforward = read_size(j, "feedforward", source);
   c.max_words = read_size(j, "max_words", source);
-  c.dropout = read_number(j, "dropout", source);
+  c.dropout = read_dropout(j, source);
   return c;
 }
 
