@@ -9,6 +9,7 @@ logs=$build/test_logs
 mkdir -p "$logs"
 passed=0 failed=0
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc)}
+export OMP_WAIT_POLICY=passive  # subprocesses share the cores with their test
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 for program in "$build"/bin/test_*; do

@@ -11,7 +11,7 @@ namespace {
 // Sum of n values in blocks: vector lanes inside a block, the blocks in double. The order depends on n only.
 template <class T, class Fn>
 double block_sum(int64_t n, Fn value) {
-  constexpr int64_t kBlock = 1024;
+  constexpr int64_t kBlock = 64;
   double total = 0;
   for (int64_t b = 0; b < n; b += kBlock) {
     const int64_t end = std::min(n, b + kBlock);
