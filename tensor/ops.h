@@ -12,14 +12,16 @@
 namespace kg {
 
 // ---- pointwise (tensor/pointwise.h holds the formulas); views, NumPy broadcasting for two operands
-#define KG_UNARY_OPS(X)                                                                                         \
-  X(Neg, neg)                                                                                                   \
-  X(Exp, exp)                                                                                                   \
-  X(Log, log)                                                                                                   \
-  X(Sqrt, sqrt)                                                                                                 \
-  X(Rsqrt, rsqrt)                                                                                               \
-  X(Tanh, tanh) X(Sigmoid, sigmoid) X(Relu, relu) X(Gelu, gelu) X(GeluTanh, gelu_tanh) X(QuickGelu, quick_gelu) \
-      X(Silu, silu) X(Abs, abs) X(Sin, sin) X(Cos, cos) X(Square, square)
+#define KG_UNARY_OPS(X)                                                                                             \
+  X(Neg, neg)                                                                                                       \
+  X(Exp, exp)                                                                                                       \
+  X(Log, log)                                                                                                       \
+  X(Sqrt, sqrt)                                                                                                     \
+  X(Rsqrt, rsqrt)                                                                                                   \
+  X(Tanh, tanh)                                                                                                     \
+  X(Sigmoid, sigmoid)                                                                                               \
+  X(Relu, relu) X(Gelu, gelu) X(GeluTanh, gelu_tanh) X(QuickGelu, quick_gelu) X(Silu, silu) X(Abs, abs) X(Sin, sin) \
+      X(Cos, cos) X(Square, square)
 // One op with two constants (unused ones are ignored): x^a, max(x, a x), min(max(x, a), b), Huber with beta a, a x + b.
 #define KG_UNARY_CONST_OPS(X) \
   X(Pow, pow) X(LeakyRelu, leaky_relu) X(Clamp, clamp) X(SmoothL1, smooth_l1) X(Affine, affine)
