@@ -12,20 +12,16 @@
 namespace kg {
 
 // ---- pointwise (tensor/pointwise.h holds the formulas); views, NumPy broadcasting for two operands
-#define KG_UNARY_OPS(X)                                                                                             \
-  X(Neg, neg)                                                                                                       \
-  X(Exp, exp)                                                                                                       \
-  X(Log, log)                                                                                                       \
-  X(Sqrt, sqrt)                                                                                                     \
-  X(Rsqrt, rsqrt)                                                                                                   \
-  X(Tanh, tanh)                                                                                                     \
-  X(Sigmoid, sigmoid)                                                                                               \
-  X(Relu, relu) X(Gelu, gelu) X(GeluTanh, gelu_tanh) X(QuickGelu, quick_gelu) X(Silu, silu) X(Abs, abs) X(Sin, sin) \
-      X(Cos, cos) X(Square, square)
+// clang-format off
+#define KG_UNARY_OPS(X) \
+  X(Neg, neg) X(Exp, exp) X(Log, log) X(Sqrt, sqrt) X(Rsqrt, rsqrt) X(Tanh, tanh) X(Sigmoid, sigmoid) X(Relu, relu) \
+  X(Gelu, gelu) X(GeluTanh, gelu_tanh) X(QuickGelu, quick_gelu) X(Silu, silu) X(Abs, abs) X(Sin, sin) X(Cos, cos) \
+  X(Square, square)
 // One op with two constants (unused ones are ignored): x^a, max(x, a x), min(max(x, a), b), Huber with beta a, a x + b.
 #define KG_UNARY_CONST_OPS(X) \
   X(Pow, pow) X(LeakyRelu, leaky_relu) X(Clamp, clamp) X(SmoothL1, smooth_l1) X(Affine, affine)
 #define KG_BINARY_OPS(X) X(Add, add) X(Sub, sub) X(Mul, mul) X(Div, div) X(Maximum, maximum) X(Minimum, minimum)
+// clang-format on
 
 #define KG_DECLARE(Op, name) Tensor name(const Tensor& x);
 KG_UNARY_OPS(KG_DECLARE)
