@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "tensor/dtype.h"
 
@@ -63,24 +64,19 @@ inline void store(T* p, Vec<T> v) {
 template <class T>
 inline void transpose_square(Vec<T>* rows) {
   constexpr int L = kLanes<T>;
-  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
-  auto stage = [&]<int W>() {
-    typename VecOf<Index>::type upper, lower;
-    for (int p = 0; p < L; ++p) {
-      upper[p] = Index(p & W ? L + p - W : p);
-      lower[p] = Index(p & W ? L + p : p + W);
-    }
+  constexpr auto lanes = std::make_integer_sequence<int, L>();
+  auto stage = [&]<int W, int... P>(std::integer_sequence<int, P...>) {
     for (int i = 0; i < L; ++i) {
       if (i & W) continue;
       const Vec<T> a = rows[i], b = rows[i + W];
-      rows[i] = __builtin_shuffle(a, b, upper);
-      rows[i + W] = __builtin_shuffle(a, b, lower);
+      rows[i] = __builtin_shufflevector(a, b, (P & W ? L + P - W : P)...);
+      rows[i + W] = __builtin_shufflevector(a, b, (P & W ? L + P : P + W)...);
     }
   };
-  stage.template operator()<1>();
-  stage.template operator()<2>();
-  if constexpr (L > 4) stage.template operator()<4>();
-  if constexpr (L > 8) stage.template operator()<8>();
+  stage.template operator()<1>(lanes);
+  stage.template operator()<2>(lanes);
+  if constexpr (L > 4) stage.template operator()<4>(lanes);
+  if constexpr (L > 8) stage.template operator()<8>(lanes);
 }
 // Sum of the lanes, by halves.
 template <class T>
