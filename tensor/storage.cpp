@@ -7,6 +7,14 @@
 #include <map>
 #include <mutex>
 
+// Under AddressSanitizer a block's unused end and every cached block are off limits, as if each came from the system.
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(data, bytes) ((void)(data), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(data, bytes) ((void)(data), (void)(bytes))
+#endif
+
 namespace kg {
 namespace {
 
@@ -28,7 +36,7 @@ class CachingAllocator {
       order_.erase(found->second);
       free_.erase(found);
       stats_.cached -= block.bytes;
-      return hand_out(block, block_bytes);
+      return hand_out(block, bytes, block_bytes);
     }
     void* data = system_allocate(wanted);
     while (!data && !order_.empty()) {
@@ -38,11 +46,12 @@ class CachingAllocator {
     if (!data)
       fail(ErrorCode::memory, "[allocator] out of memory: ", bytes, " bytes asked for with ", stats_.in_use,
            " in use; use a smaller batch or preset");
-    return hand_out({data, wanted}, block_bytes);
+    return hand_out({data, wanted}, bytes, block_bytes);
   }
 
   void free(void* data, int64_t block_bytes) {
     std::lock_guard lock(mutex_);
+    if (device_ == Device::cpu) ASAN_POISON_MEMORY_REGION(data, size_t(block_bytes));
     stats_.in_use -= block_bytes;
     stats_.cached += block_bytes;
     order_.push_back({data, block_bytes});
@@ -66,8 +75,12 @@ class CachingAllocator {
     int64_t bytes;
   };
 
-  void* hand_out(Block block, int64_t& block_bytes) {
+  void* hand_out(Block block, int64_t bytes, int64_t& block_bytes) {
     block_bytes = block.bytes;
+    if (device_ == Device::cpu) {
+      ASAN_UNPOISON_MEMORY_REGION(block.data, size_t(bytes));
+      ASAN_POISON_MEMORY_REGION(static_cast<char*>(block.data) + bytes, size_t(block.bytes - bytes));
+    }
     stats_.in_use += block.bytes;
     stats_.peak = std::max(stats_.peak, stats_.in_use);
     return block.data;
@@ -86,6 +99,7 @@ class CachingAllocator {
       }
     order_.pop_front();
     stats_.cached -= block.bytes;
+    ASAN_UNPOISON_MEMORY_REGION(block.data, size_t(block.bytes));
     std::free(block.data);
   }
 

@@ -15,7 +15,7 @@ namespace {
 
 using namespace kg;
 
-constexpr const char* kPrompts[] = {"a person walks forward and turns to the left",
+constexpr const char* kPrompts[] = {"a person walks in a counterclockwise circle",
                                     "a person raises the right arm above the head", "someone jumps up three times"};
 
 struct Options {
