@@ -7,7 +7,21 @@
 namespace kg {
 namespace {
 constexpr const char* kNames[] = {"ema_reset", "ema", "reset", "learned"};
-}
+
+// Around writes to the codebook between forward and backward: no backward reads its values (that of embedding needs the
+// ids alone). The version is put back because a learned codebook lies in the optimizer's buffer, where one count stands
+// for all parameters, and debug builds would take the write for a change of weights that backward still needs.
+class KeepVersion {
+ public:
+  explicit KeepVersion(const Tensor& t) : storage_(*t.storage()), before_(storage_.version) {}
+  ~KeepVersion() { storage_.version = before_; }
+  KeepVersion(const KeepVersion&) = delete;
+
+ private:
+  Storage& storage_;
+  uint32_t before_;
+};
+}  // namespace
 
 CodebookUpdate codebook_update_from(const std::string& name) {
   for (int i = 0; i < 4; ++i)
@@ -54,6 +68,7 @@ Tensor Quantizer::tile(const Tensor& x) const {
 }
 
 void Quantizer::start(const Tensor& x) {
+  const KeepVersion keep(codebook.value);
   codebook.value.copy_from(tile(x));
   code_sum.copy_from(codebook.value);
   code_count.fill(1);
@@ -61,6 +76,7 @@ void Quantizer::start(const Tensor& x) {
 }
 
 void Quantizer::update(const Tensor& x, const Tensor& ids, const Tensor& counts) {
+  const KeepVersion keep(codebook.value);
   const int64_t k = codebook.size(0);
   lerp_(code_sum, index_add(codebook.shape(), 0, ids, x), 1 - decay_);
   lerp_(code_count, counts, 1 - decay_);

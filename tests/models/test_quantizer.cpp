@@ -6,7 +6,8 @@
 
 #include <cmath>
 
-#include "autograd/functions.h"
+#include "nn/linear.h"
+#include "nn/optim.h"
 #include "tests/nn/util.h"
 
 namespace kg {
@@ -113,6 +114,30 @@ TEST(Quantizer, CommitmentPullsVectorsAndCodebookLossPullsCodes) {
   // 2 (x - code) / 8 and, for each code, the sum of 2 (code - x) / 8
   expect_near(x.grad(), {0.25, 0.25, 0.75, 0.75, -0.25, -0.25, 0.25, 0.25}, 1e-6);
   expect_near(q->codebook.grad(), {-1, -1, 0, 0, 0, 0}, 1e-6);
+}
+// The first batch and resets write to a learned codebook between forward and backward. The gradients are those without
+// the write, and debug builds do not mistake it for a change of other weights in the optimizer's buffer.
+TEST(Quantizer, WritesToALearnedCodebookLeaveBackwardAlone) {
+  const auto gradients = [](Quantizer& q) {
+    Linear linear(2, 2, false);
+    linear.weight.value.copy_from(Tensor::from<float>({1, 0, 0, 1}, {2, 2}));
+    const AdamW optimizer({{.parameters = linear.named_parameters()}, {.parameters = q.named_parameters()}}, {});
+    backward(q(linear(batch())).loss);
+    Values both = linear.weight.grad().to_vector();
+    for (double g : q.codebook.grad().to_vector()) both.push_back(g);
+    return both;
+  };
+  const auto kept = three_codes(CodebookUpdate::learned), reset = three_codes(CodebookUpdate::reset);
+  const Values expected = gradients(*kept);
+  EXPECT_EQ(expected[4], -1) << "the codebook's first, as above";
+  EXPECT_EQ(gradients(*reset), expected);
+  EXPECT_EQ(reset->codebook.value.select(0, 2).to_vector(), (Values{9, 9})) << "it was reset";
+
+  Quantizer fresh(3, 2, CodebookUpdate::learned);
+  const auto same = three_codes(CodebookUpdate::learned);
+  same->codebook.value.copy_from(batch().slice(0, 0, 3));
+  EXPECT_EQ(gradients(fresh), gradients(*same));
+  EXPECT_EQ(fresh.initialized.item(), 1);
 }
 TEST(Quantizer, IdsAndCodesHaveTheShapeOfTheirInput) {
   const auto q = three_codes(CodebookUpdate::ema);
