@@ -158,14 +158,14 @@ struct Div {
   KG_F da(T, T b) { return T(1) / b; }
   KG_F db(T a, T b) { return -a / (b * b); }
 };
-// Equal operands share the gradient.
+// Equal operands share the gradient; NaN on either side is the result.
 struct Maximum {
-  KG_F f(T a, T b) { return a > b ? a : b; }
+  KG_F f(T a, T b) { return a > b || a != a ? a : b; }
   KG_F da(T a, T b) { return a > b ? T(1) : (a == b ? T(0.5) : T(0)); }
   KG_F db(T a, T b) { return a < b ? T(1) : (a == b ? T(0.5) : T(0)); }
 };
 struct Minimum {
-  KG_F f(T a, T b) { return a < b ? a : b; }
+  KG_F f(T a, T b) { return a < b || a != a ? a : b; }
   KG_F da(T a, T b) { return a < b ? T(1) : (a == b ? T(0.5) : T(0)); }
   KG_F db(T a, T b) { return a > b ? T(1) : (a == b ? T(0.5) : T(0)); }
 };

@@ -98,6 +98,17 @@ TEST(VecMath, SpecialValues) {
   EXPECT_TRUE(std::isnan(clamp(x, -2, 2).to_vector()[2]));
 }
 
+TEST(Pointwise, NotANumberWinsFromEitherSide) {
+  for (Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    const Tensor a = Tensor::from<double>({kNan, 1, kNan, kInf, kNan, -kInf}, {6}).to(dtype);
+    const Tensor b = Tensor::from<double>({1, kNan, kNan, kNan, -kInf, 2}, {6}).to(dtype);
+    for (const Values& y : {maximum(a, b).to_vector(), minimum(a, b).to_vector()})
+      for (size_t i = 0; i < 5; ++i) EXPECT_TRUE(std::isnan(y[i])) << i << ": " << y[i];
+    EXPECT_EQ(maximum(a, b).to_vector()[5], 2);
+    EXPECT_EQ(minimum(a, b).to_vector()[5], -kInf);
+  }
+}
+
 TEST(Pointwise, ByHand) {
   const Tensor x = Tensor::from<double>({-2, -0.5, 0, 0.25, 3}, {5});
   EXPECT_EQ(relu(x).to_vector(), (Values{0, 0, 0, 0.25, 3}));
