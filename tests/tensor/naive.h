@@ -1,4 +1,4 @@
-// Reference for the kernel tests: random tensors, reading elements through strides, comparing, errors, thread counts.
+// Reference for the kernel tests: tensors, reading elements through strides, comparing, errors, thread counts.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -31,6 +31,25 @@ inline double at(const Tensor& t, std::initializer_list<int64_t> index) {
 inline void expect_close(double value, double expected, double magnitude, Dtype dtype, const std::string& where) {
   const double unit = dtype == Dtype::f64 ? 0x1p-53 : 0x1p-24;
   ASSERT_LE(std::fabs(value - expected), 16 * unit * (magnitude + std::fabs(expected)) + 1e-300) << where;
+}
+
+inline Tensor of(const std::vector<double>& values, const Shape& shape, Dtype dtype) {
+  return Tensor::from(values, shape).to(dtype);
+}
+
+// Tolerance for results of a few roundings of numbers about 1.
+inline double rounding(Dtype dtype) { return dtype == Dtype::f64 ? 1e-14 : 2e-6; }
+
+inline void expect_values(const Tensor& got, const std::vector<double>& want, double tolerance) {
+  const std::vector<double> values = got.to_vector();
+  ASSERT_EQ(values.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    if (std::isinf(want[i])) {
+      EXPECT_EQ(values[i], want[i]) << i;
+    } else {
+      EXPECT_NEAR(values[i], want[i], tolerance) << i;
+    }
+  }
 }
 
 inline bool same_bytes(const Tensor& a, const Tensor& b) {
