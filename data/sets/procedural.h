@@ -71,8 +71,7 @@ std::string_view action_name(Action action);
 // One line, such as "punch side=left count=2 speed=fast".
 std::string describe(const MotionParameters& parameters);
 
-// The other hand: left and right, clockwise and counterclockwise exchanged.
-std::string mirror_caption(const std::string& caption);
+// Left and right, clockwise and counterclockwise exchanged.
 MotionParameters mirror_parameters(const MotionParameters& parameters);
 
 // "a/DET man/NOUN walk/VERB": the words of a generated caption with universal part-of-speech tags; nouns and verbs as

@@ -11,7 +11,7 @@ std::vector<Caption> tagged(const std::vector<std::string>& texts, bool mirrored
   std::vector<Caption> captions;
   for (const std::string& text : texts) {
     Caption caption;
-    caption.text = mirrored ? mirror_caption(text) : text;
+    caption.text = mirrored ? mirrored_text(text) : text;
     std::istringstream tokens(tag_caption(caption.text));
     for (std::string token; tokens >> token;) caption.tokens.push_back(token);
     captions.push_back(std::move(caption));

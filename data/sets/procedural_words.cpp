@@ -1,5 +1,4 @@
-// The words of the built-in captions as parts of speech, and their mirror images. Tags are the universal ones that
-// HumanML3D's text files carry.
+// The words of the built-in captions as parts of speech. Tags are the universal ones that HumanML3D's text files carry.
 #include <map>
 #include <sstream>
 
@@ -105,24 +104,6 @@ std::vector<std::string> caption_vocabulary() {
   std::vector<std::string> words;
   for (const auto& [word, entry] : table()) words.push_back(word);
   return words;
-}
-
-std::string mirror_caption(const std::string& caption) {
-  static const std::map<std::string, std::string> swaps{
-      {"left", "right"}, {"right", "left"}, {"clockwise", "counterclockwise"}, {"counterclockwise", "clockwise"}};
-  std::string mirrored, word;
-  for (size_t i = 0; i <= caption.size(); ++i) {
-    const char c = i < caption.size() ? caption[i] : ' ';
-    if (c >= 'a' && c <= 'z') {
-      word += c;
-      continue;
-    }
-    const auto found = swaps.find(word);
-    mirrored += found == swaps.end() ? word : found->second;
-    if (i < caption.size()) mirrored += c;
-    word.clear();
-  }
-  return mirrored;
 }
 
 }  // namespace kg

@@ -231,12 +231,7 @@ TEST(Procedural, PromptsReachBeyondTheCaptionsOfASmallSet) {
   EXPECT_EQ(make_prompt(99, 5).sentence, make_prompt(99, 5).sentence);
 }
 
-TEST(Procedural, MirroredCaptionsSwapTheSides) {
-  EXPECT_EQ(mirror_caption("a man turns to his left, then right."), "a man turns to his right, then left.");
-  EXPECT_EQ(mirror_caption("someone walks clockwise"), "someone walks counterclockwise");
-  EXPECT_EQ(mirror_caption("walks in a counterclockwise circle"), "walks in a clockwise circle");
-  EXPECT_EQ(mirror_caption("a bright leftover"), "a bright leftover");  // whole words only
-  EXPECT_EQ(mirror_caption(""), "");
+TEST(Procedural, MirroredParametersSwapTheSides) {
   MotionParameters p{.action = Action::punch, .side = Side::left, .repetitions = 2};
   EXPECT_EQ(mirror_parameters(p).side, Side::right);
   EXPECT_EQ(mirror_parameters(mirror_parameters(p)), p);
