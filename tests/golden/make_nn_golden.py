@@ -8,35 +8,16 @@ The options stand in tests/nn/test_nn_golden.cpp again.
 Needs: torch, numpy, safetensors.   Run: python3 tests/golden/make_nn_golden.py
 """
 
-import pathlib
-
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.numpy import save_file
 from torch import nn
 
-torch.set_default_dtype(torch.float64)
-torch.set_num_threads(1)
-rng = np.random.default_rng(20240714)
-tensors = {}
+from golden import Golden
+
+golden = Golden(20240714)
+rng, normal, put = golden.rng, golden.normal, golden.put
 B, T, S, C, H = 2, 5, 4, 8, 2
-
-
-def normal(*shape, scale=1.0):
-    """f32-representable values, so that the f32 and the f64 test start from the same numbers."""
-    return torch.from_numpy((rng.standard_normal(shape) * scale).astype(np.float32).astype(np.float64))
-
-
-def put(name, value):
-    array = value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-    if array.dtype == np.int64:
-        array = array.astype(np.int32)
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8)
-    if array.dtype == np.float64 and np.array_equal(array, array.astype(np.float32)):
-        array = array.astype(np.float32)  # inputs: exact in half the bytes
-    tensors[name] = array.copy(order="C")  # parameters change in place later
 
 
 def randomise(module):
@@ -158,5 +139,4 @@ layers()
 optimizers()
 losses()
 schedules()
-save_file(tensors, pathlib.Path(__file__).parent / "nn.safetensors")
-print(f"{len(tensors)} tensors, {sum(a.nbytes for a in tensors.values())} bytes")
+golden.save("nn.safetensors")

@@ -7,35 +7,15 @@ The options of each case stand in the metadata and, again, in tests/autograd/tes
 Needs: torch, numpy, safetensors.   Run: python3 tests/golden/make_op_golden.py
 """
 
-import json
 import math
-import pathlib
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.numpy import save_file
 
-torch.set_default_dtype(torch.float64)
-torch.set_num_threads(1)
-rng = np.random.default_rng(20240611)
-tensors, options = {}, {}
+from golden import Golden
 
-
-def normal(*shape, scale=1.0):
-    """f32-representable values, so that the f32 and the f64 test start from the same numbers."""
-    return torch.from_numpy((rng.standard_normal(shape) * scale).astype(np.float32).astype(np.float64))
-
-
-def put(name, value):
-    array = value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-    if array.dtype == np.int64:
-        array = array.astype(np.int32)
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8)
-    if array.dtype == np.float64 and np.array_equal(array, array.astype(np.float32)):
-        array = array.astype(np.float32)  # inputs: exact in half the bytes
-    tensors[name] = np.array(array, order="C")  # a copy: optimisers go on changing theirs
+golden = Golden(20240611)
+normal, put, options = golden.normal, golden.put, {}
 
 
 def case(name, fn, inputs, constants=None, **opts):
@@ -174,6 +154,4 @@ rows()
 products()
 attention()
 optimisers()
-path = pathlib.Path(__file__).with_name("ops.safetensors")
-save_file(tensors, path, metadata={"config": json.dumps({"torch": torch.__version__, "options": options})})
-print(f"{path}: {len(tensors)} tensors, {path.stat().st_size} bytes")
+golden.save("ops.safetensors", {"options": options})

@@ -10,36 +10,16 @@ the single code 1 stands. positions: the fixed table. trans_base.pos_embedding i
 Needs: torch, numpy, safetensors.   Run: python3 tests/golden/make_t2m_gpt_golden.py
 """
 
-import json
-import pathlib
-
 import numpy as np
 import torch
-from safetensors.numpy import save_file
 
+from golden import Golden
 from t2m_gpt_torch import MotionGpt, MotionVqVae
 
-torch.set_default_dtype(torch.float64)
-torch.set_num_threads(1)
-HERE = pathlib.Path(__file__).parent
 STEPS = 3
 
 
-class Golden:
-    def __init__(self, seed):
-        self.rng, self.tensors = np.random.default_rng(seed), {}
-
-    def normal(self, *shape, scale=1.0):
-        return torch.from_numpy((self.rng.standard_normal(shape) * scale).astype(np.float32).astype(np.float64))
-
-    def put(self, name, value, dtype=None):
-        array = value.detach().numpy().copy() if isinstance(value, torch.Tensor) else np.asarray(value)
-        if array.dtype == np.int64:
-            array = array.astype(np.int32)
-        elif dtype == np.float32 or np.array_equal(array, array.astype(np.float32)):
-            array = array.astype(np.float32)
-        self.tensors[name] = np.ascontiguousarray(array)
-
+class ModelGolden(Golden):
     def fill(self, model, gain):
         """Weights N(0, gain^2 / fan_in), norm weights near 1, biases and the rest small but not zero."""
         for name, p in model.named_parameters():
@@ -58,12 +38,6 @@ class Golden:
         for name, p in model.named_parameters():
             if p.grad is not None:
                 self.put(f"delta.{step}.{name}", p.detach().numpy() - self.tensors[f"w.{name}"], np.float32)
-
-    def save(self, name, config):
-        path = HERE / name
-        config = {**config, "torch": torch.__version__}
-        save_file(self.tensors, path, metadata={"config": json.dumps(config)})
-        print(f"{path}: {len(self.tensors)} tensors, {path.stat().st_size} bytes")
 
 
 @torch.no_grad()
@@ -89,7 +63,7 @@ def train_vqvae(golden, model, batches, prefix, full):
             golden.gradients(model)
         optimiser.step()
         golden.put(f"{prefix}loss.{step}", torch.stack([out[k] for k in ("loss", "recon", "commit", "ric")]))
-        golden.put(f"{prefix}perplexity.{step}", out["perplexity"])
+        golden.put(f"{prefix}perplexity.{step}", out["perplexity"][None])
         golden.put(f"{prefix}ids.{step}", out["ids"])
         for name in ("codebook", "code_sum", "code_count"):
             golden.put(f"{prefix}q.{step}.{name}", getattr(quantizer, name))
@@ -101,7 +75,7 @@ def train_vqvae(golden, model, batches, prefix, full):
 
 def make_vqvae():
     config = {"features": 23, "width": 6, "codes": 8, "batch": 3, "frames": 16}
-    golden = Golden(41)
+    golden = ModelGolden(41)
     model = MotionVqVae(config["features"], config["width"], config["codes"])
     golden.fill(model, 1.0)
     initial = {k: v.clone() for k, v in model.state_dict().items()}
@@ -174,7 +148,7 @@ def put_samples(golden, model, config):
 
 def make_gpt():
     config = {"codes": 16, "cond": 6, "width": 8, "heads": 2, "base_layers": 2, "head_layers": 2, "context": 8}
-    golden = Golden(12)
+    golden = ModelGolden(12)
     model = MotionGpt(**config, dropout=0.0)
     golden.fill(model, 1.5)
     golden.put("positions", model.trans_base.pos_embed.embed[:, 0])
@@ -192,7 +166,7 @@ def make_gpt():
         loss = model.loss(logits, target, length)
         optimiser.zero_grad()
         loss.backward()
-        golden.put(f"loss.{step}", loss)
+        golden.put(f"loss.{step}", loss[None])
         if step == 0:
             golden.put("y.base", model.trans_base(tokens, cond))
             golden.put("y.logits", logits)
