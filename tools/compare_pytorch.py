@@ -48,10 +48,11 @@ PRESETS = {
 WINDOW = 64  # frames
 REPETITIONS = 5
 DEFAULT = ["vqvae_step/small/64", "vqvae_step/paper/32", "gpt_step/small/64", "gpt_step/paper/8", "generate/small",
-           "generate/paper", "generate/paper/bf16", "gelu/4194304", "add/4194304", "adamw/4194304", "layer_norm/6528x1024", "softmax/6528x513",
-           "cross_entropy/6528x513", "linear/6528x1024x1024", "linear/3264x256x1024", "conv1d/256x16x512x512x3x1x1",
-           "conv1d/256x32x512x512x3x1x9", "conv1d/256x64x512x512x4x2x1", "attention/128x51x16x64_causal",
-           "attention_backward/128x51x16x64_causal", "nearest_code/4096x512x512"]
+           "generate/paper", "generate/paper/bf16", "gelu/4194304", "add/4194304", "adamw/4194304",
+           "layer_norm/6528x1024", "softmax/6528x513", "cross_entropy/6528x513", "linear/6528x1024x1024",
+           "linear/3264x256x1024", "conv1d/256x16x512x512x3x1x1", "conv1d/256x32x512x512x3x1x9",
+           "conv1d/256x64x512x512x4x2x1", "attention/128x51x16x64_causal", "attention_backward/128x51x16x64_causal",
+           "nearest_code/4096x512x512"]
 DEFAULT_TINY = ["vqvae_step/tiny/2", "gpt_step/tiny/2", "generate/tiny", "gelu/64", "relu/64", "add/64", "adamw/64",
                 "layer_norm/3x8", "layer_norm_backward/3x8", "softmax/3x8", "cross_entropy/3x8", "linear/3x4x5",
                 "linear_gx/3x4x5", "linear_gw/3x4x5", "conv1d/2x8x4x5x3x1x9", "conv1d_gx/2x8x4x5x4x2x1",
