@@ -60,12 +60,10 @@ int run(Options& o) {
   if (!(formats.npy || formats.bvh || formats.png || formats.gif || html))
     fail(ErrorCode::usage, "--format: name at least one of npy, bvh, png, gif, html");
   const std::vector<std::string> prompts = read_prompts(o);
+  if (!o.length.empty()) o.generation.sampling.min_tokens = o.generation.sampling.max_tokens = parse_length(o.length);
   const auto model = load_t2m_gpt(o.model);
   if (o.weights == "bf16") model->gpt.round_weights_to_bf16();
-  if (!o.length.empty()) {
-    o.generation.sampling.max_tokens = parse_length(o.length, model->gpt.config().context - 1);
-    o.generation.sampling.min_tokens = o.generation.sampling.max_tokens;
-  }
+  if (!o.length.empty()) check_length(o.generation.sampling.max_tokens, model->gpt.config().context - 1);
   o.generation.sampling.seed = o.run.seed;
   warn_unread_words(*model->text, prompts);
   make_output_folder(o.run.out);

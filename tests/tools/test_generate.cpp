@@ -56,6 +56,8 @@ TEST_F(Generate, LengthAndFormats) {
   EXPECT_EQ(run("-p jump --length 11s --out long").code, 2);
   for (const char* length : {"4", "s", "-1s", "4h", "nan", "nans", "infs", "1e99s"})
     EXPECT_EQ(run(std::string("-p jump --length ") + length + " --out bad").code, 2) << length;
+  // Said before a model is read, which may take long.
+  EXPECT_EQ(run_in(folder_.path(), "generate", "--model nowhere -p jump --length 4h --out bad").code, 2);
   EXPECT_EQ(run("-p jump --format npy,mp4 --out bad").code, 2);
   EXPECT_EQ(run("-p jump --format '' --out bad").code, 2);
   EXPECT_FALSE(fs::exists(folder_ / "bad"));

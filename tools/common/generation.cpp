@@ -67,18 +67,21 @@ void write_motion(const std::filesystem::path& folder, const Generated& m, const
   if (formats.gif) write_gif(folder / (m.name + ".gif"), m.joints, kFps, m.prompt);
 }
 
-int64_t parse_length(const std::string& text, int64_t max_tokens) {
+int64_t parse_length(const std::string& text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string unit(end, text.data() + text.size());
   if (error != std::errc() || (unit != "s" && unit != "f") || !(value > 0))
     fail(ErrorCode::usage, "--length \"", text, "\" must be seconds or frames, such as 4s or 80f");
   const double frames = unit == "s" ? value * kFps : value;
-  const double tokens = std::ceil(frames / double(kFramesPerToken));
-  if (tokens > double(max_tokens))
-    fail(ErrorCode::usage, "--length ", text, " is above this model's ", max_tokens * kFramesPerToken, " frames (",
-         double(max_tokens * kFramesPerToken) / kFps, " s)");
-  return int64_t(tokens);
+  return int64_t(std::ceil(std::min(frames, 1e9) / double(kFramesPerToken)));
+}
+
+void check_length(int64_t tokens, int64_t max_tokens) {
+  const int64_t frames = tokens * kFramesPerToken, most = max_tokens * kFramesPerToken;
+  if (tokens > max_tokens)
+    fail(ErrorCode::usage, "--length of ", frames, " frames is above this model's ", most, " (", double(most) / kFps,
+         " s)");
 }
 
 void check_prompts(const std::vector<std::string>& prompts) {

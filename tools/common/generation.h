@@ -33,8 +33,10 @@ struct OutputFormats {
 };
 void write_motion(const std::filesystem::path& folder, const Generated& motion, const OutputFormats& formats);
 
-// "4s" or "80f" to tokens (rounded up to whole tokens); an Error (usage) otherwise.
-int64_t parse_length(const std::string& text, int64_t max_tokens);
+// "4s" or "80f" to tokens, rounded up to whole ones; an Error (usage) otherwise.
+int64_t parse_length(const std::string& text);
+// An Error (usage) where a model makes no more than `max_tokens`.
+void check_length(int64_t tokens, int64_t max_tokens);
 
 // An Error (input) for a prompt without a word or that is not UTF-8.
 void check_prompts(const std::vector<std::string>& prompts);
