@@ -14,6 +14,15 @@ namespace {
 // Beginnings of the blocks whose deviations are averaged, and the end.
 constexpr int kBlocks[] = {kRootYaw,        kRootVelocity, kRootHeight, kLocalPositions,
                            kLocalRotations, kVelocities,   kContacts,   kFeatures};
+constexpr double kStill = 1e-6;  // a deviation that is rounding, not motion
+// What changes in each, and what a set of clips needs in order to have it.
+constexpr const char* kBlockNames[][2] = {{"the direction that the body faces", "turns"},
+                                          {"the place of the root", "walks"},
+                                          {"the height of the root", "steps or squats"},
+                                          {"the joints' positions", "movement"},
+                                          {"the joints' rotations", "movement"},
+                                          {"the joints' velocities", "movement"},
+                                          {"the contacts of the feet with the floor", "steps"}};
 
 template <class Fn>
 Tensor map_rows(const char* op, const Tensor& features, const Statistics& s, Fn fn) {
@@ -67,6 +76,8 @@ Statistics StatisticsBuilder::finish() const {
     double sum = 0;
     for (int i = kBlocks[b]; i < kBlocks[b + 1]; ++i) sum += std::sqrt(squares_[i] / double(frames_));
     const double average = sum / (kBlocks[b + 1] - kBlocks[b]);
+    CHECK_INPUT(!(average <= kStill), "no clip changes ", kBlockNames[b][0], " (features ", kBlocks[b], " to ",
+                kBlocks[b + 1] - 1, "), so there is no scale to learn by; add clips with ", kBlockNames[b][1]);
     for (int i = kBlocks[b]; i < kBlocks[b + 1]; ++i) s.std.data<float>()[i] = float(average);
   }
   check_statistics(s, "the clips' statistics");
@@ -86,7 +97,7 @@ void check_statistics(const Statistics& s, const std::string& where) {
     const float mean = s.mean.data<float>()[i], std = s.std.data<float>()[i];
     CHECK_INPUT(std::isfinite(mean), where, ": the mean of feature ", i, " is ", mean);
     CHECK_INPUT(std::isfinite(std) && std > 0, where, ": the standard deviation of feature ", i, " is ", std,
-                ", must be positive; the motions have to differ in it");
+                ", must be positive; make the statistics again from clips that differ in it");
   }
 }
 

@@ -74,7 +74,7 @@ struct WriteReport {
 
 // Features are made from the joints, with the yaw continuous through -z, and new_joints from the features. Beside the
 // layout stands clips.tsv: name, source, split, frames, note. The folder appears complete or not at all; an existing
-// one that is not empty is an input error unless it is a data set and `overwrite` is set.
+// one that is not empty is a usage error unless it is a data set and `overwrite` is set.
 WriteReport write_humanml3d(const std::filesystem::path& root, const std::vector<Clip>& clips,
                             const WriteOptions& options = {});
 

@@ -152,10 +152,12 @@ WriteReport write_lists(const fs::path& folder, const std::vector<Clip>& clips, 
 
 void check_target(const fs::path& root, bool overwrite) {
   if (is_empty_or_absent(root)) return;
-  CHECK_INPUT(overwrite, root.string(),
-              " exists and is not empty; name another folder, or replace a data set with --force");
-  CHECK_INPUT(fs::is_directory(root / "new_joint_vecs"), root.string(),
-              " holds something that is no motion data set, and is not replaced");
+  CHECK(fs::is_directory(root), root.string(), " is a file, a folder was expected; give another --out");
+  if (!overwrite)
+    fail(ErrorCode::usage, root.string(), " is not empty; give another --out, or replace the data set with --force");
+  if (!fs::is_directory(root / "new_joint_vecs"))
+    fail(ErrorCode::usage, root.string(),
+         " holds something that is no motion data set, and is not replaced; give another --out");
 }
 
 std::vector<Split> split_clips(const std::vector<Clip>& clips, const WriteOptions& options) {

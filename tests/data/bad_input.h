@@ -10,22 +10,24 @@
 #include <string>
 
 #include "tensor/error.h"
+#include "tests/temporary_folder.h"
 
 namespace kg {
 
 using ParseFunction = std::function<void(const std::string& bytes)>;
 
-// The message of the input error that `call` throws; fails the test when it throws nothing or another kind.
-inline std::string input_error(const std::function<void()>& call) {
+// The message of the error that `call` throws; fails the test when it throws nothing or another kind.
+inline std::string error_message(const std::function<void()>& call, ErrorCode code) {
   try {
     call();
   } catch (const Error& error) {
-    EXPECT_EQ(error.code, ErrorCode::input) << error.what();
+    EXPECT_EQ(error.code, code) << error.what();
     return error.what();
   }
   ADD_FAILURE() << "no error was thrown";
   return "";
 }
+inline std::string input_error(const std::function<void()>& call) { return error_message(call, ErrorCode::input); }
 
 // True when it parses, false when it is refused with an input error; anything else escapes and fails the test.
 inline bool accepted(const ParseFunction& parse, const std::string& bytes) {
@@ -74,26 +76,6 @@ inline std::optional<std::filesystem::path> shared_data() {
   return folder;
 }
 
-// A new folder, removed with all that is in it at the end of the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kinegrad_test_XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make " + name);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using test::TemporaryFolder;
 
 }  // namespace kg

@@ -1,9 +1,9 @@
 // Caption lines of HumanML3D and tables of own captions.
 #include <gtest/gtest.h>
 
-#include "bad_input.h"
 #include "data/formats/file.h"
 #include "data/sets/captions.h"
+#include "tests/data/bad_input.h"
 
 namespace kg {
 namespace {

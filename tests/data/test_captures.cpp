@@ -3,10 +3,10 @@
 
 #include <cmath>
 
-#include "bad_input.h"
 #include "data/export/bvh_writer.h"
 #include "data/formats/file.h"
 #include "data/sets/captures.h"
+#include "tests/data/bad_input.h"
 
 namespace kg {
 namespace {

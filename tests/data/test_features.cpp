@@ -5,13 +5,16 @@
 #include <cmath>
 #include <filesystem>
 
-#include "bad_input.h"
 #include "data/formats/npy.h"
 #include "data/motion/features.h"
 #include "data/motion/statistics.h"
+#include "tests/data/bad_input.h"
+#include "tests/data/motions.h"
 
 namespace kg {
 namespace {
+
+using test::largest_distance;
 
 const std::filesystem::path kGolden = std::filesystem::path(KG_TEST_DIR) / "golden";
 
@@ -35,14 +38,6 @@ Joints synthetic(int frames) {
     }
   }
   return joints;
-}
-
-double max_difference(const Joints& a, const Joints& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double worst = 0;
-  for (size_t t = 0; t < std::min(a.size(), b.size()); ++t)
-    for (int j = 0; j < kJoints; ++j) worst = std::max(worst, length(a[t][j] - b[t][j]));
-  return worst;
 }
 
 float at(const Tensor& features, int64_t row, int column) { return features.data<float>()[row * kFeatures + column]; }
@@ -104,8 +99,8 @@ TEST(Features, GiveTheJointsBack) {
   const Joints joints = canonical(synthetic(100));
   const Tensor features = joints_to_features(joints);
   const Joints cut(joints.begin(), joints.end() - 1);
-  EXPECT_LT(max_difference(features_to_joints(features), cut), 5e-6);
-  EXPECT_LT(max_difference(features_to_joints_by_rotation(features), cut), 5e-6);
+  EXPECT_LT(largest_distance(features_to_joints(features), cut), 5e-6);
+  EXPECT_LT(largest_distance(features_to_joints_by_rotation(features), cut), 5e-6);
 }
 
 TEST(Features, MirroredMotionMirrorsTheColumns) {
@@ -120,7 +115,7 @@ TEST(Features, MirroredMotionMirrorsTheColumns) {
       const Mirrored m = mirrored_column(i);
       ASSERT_NEAR(at(b, t, m.column), m.sign * at(a, t, i), 1e-6) << t << ' ' << i;
     }
-  EXPECT_EQ(max_difference(mirror_joints(mirror_joints(joints)), joints), 0);
+  EXPECT_EQ(largest_distance(mirror_joints(mirror_joints(joints)), joints), 0);
 }
 
 TEST(Features, HandComputedRow) {
@@ -163,8 +158,8 @@ TEST(Features, TurningThroughMinusZ) {
   }
   EXPECT_EQ(differing, 1);
   const Joints global = canonical(joints), cut(global.begin(), global.end() - 1);
-  EXPECT_LT(max_difference(features_to_joints(repaired), cut), 1e-4);
-  EXPECT_GT(max_difference(features_to_joints(literal), cut), 0.01);
+  EXPECT_LT(largest_distance(features_to_joints(repaired), cut), 1e-4);
+  EXPECT_GT(largest_distance(features_to_joints(literal), cut), 0.01);
 }
 
 TEST(Features, OppositeVectorsRotateByAHalfTurn) {
@@ -192,7 +187,7 @@ TEST(Features, TensorsAndBack) {
   const Joints joints = synthetic(5);
   const Tensor tensor = to_tensor(joints);
   EXPECT_EQ(tensor.shape(), (Shape{5, kJoints, 3}));
-  EXPECT_LT(max_difference(to_joints(tensor), joints), 1e-6);
+  EXPECT_LT(largest_distance(to_joints(tensor), joints), 1e-6);
 }
 
 // Published clips. Their joints have as many frames as their features have rows, one less than the source had; so the
@@ -205,8 +200,8 @@ TEST_P(PublishedClip, IsReproduced) {
   const std::string file = std::string(GetParam()) + ".npy";
   const Tensor published = read_npy(*folder / "golden" / "new_joint_vecs" / file).to(Dtype::f32);
   const Joints joints = to_joints(read_npy(*folder / "golden" / "new_joints" / file));
-  EXPECT_LT(max_difference(features_to_joints(published), joints), 1e-6);
-  EXPECT_LT(max_difference(features_to_joints_by_rotation(published), joints), 5e-6);
+  EXPECT_LT(largest_distance(features_to_joints(published), joints), 1e-6);
+  EXPECT_LT(largest_distance(features_to_joints_by_rotation(published), joints), 5e-6);
 
   const int64_t rows = int64_t(joints.size()) - 1, exact = rows - 80;
   const Tensor features = joints_to_features(joints);

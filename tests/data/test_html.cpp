@@ -9,11 +9,13 @@
 #include "data/export/figure.h"
 #include "data/formats/file.h"
 #include "tensor/error.h"
+#include "tests/data/motions.h"
 
 namespace kg {
 namespace {
 
 namespace fs = std::filesystem;
+using test::largest_distance;
 
 Joints motion_across(int frames, double metres) {
   Joints joints(static_cast<std::size_t>(frames));
@@ -58,14 +60,6 @@ Joints decode(const nlohmann::json& motion) {
   return joints;
 }
 
-double largest_error(const Joints& a, const Joints& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double worst = 0;
-  for (std::size_t t = 0; t < std::min(a.size(), b.size()); ++t)
-    for (int j = 0; j < kJoints; ++j) worst = std::max(worst, length(a[t][j] - b[t][j]));
-  return worst;
-}
-
 TEST(Html, EmbedsTheFrames) {
   const Joints near = motion_across(40, 1), far = motion_across(41, 30), still = motion_across(1, 0);
   const std::string page =
@@ -73,9 +67,9 @@ TEST(Html, EmbedsTheFrames) {
   const nlohmann::json data = embedded(page);
   ASSERT_EQ(data["sections"].size(), 2u);
   ASSERT_EQ(data["sections"][0].size(), 2u);
-  EXPECT_LT(largest_error(decode(data["sections"][0][0]), near), 1e-4);  // 0.1 mm steps
-  EXPECT_LT(largest_error(decode(data["sections"][0][1]), far), 1e-3);   // 30 m in 65535 steps
-  EXPECT_LT(largest_error(decode(data["sections"][1][0]), still), 1e-4);
+  EXPECT_LT(largest_distance(decode(data["sections"][0][0]), near), 1e-4);  // 0.1 mm steps
+  EXPECT_LT(largest_distance(decode(data["sections"][0][1]), far), 1e-3);   // 30 m in 65535 steps
+  EXPECT_LT(largest_distance(decode(data["sections"][1][0]), still), 1e-4);
   EXPECT_EQ(data["sections"][0][1]["fps"], 30);
   EXPECT_EQ(data["limbs"].size(), kLimbs.size());
   EXPECT_DOUBLE_EQ(data["sections"][0][0]["ground"], ground_height(near));

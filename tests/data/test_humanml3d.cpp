@@ -7,12 +7,12 @@
 #include <fstream>
 #include <set>
 
-#include "bad_input.h"
 #include "data/formats/file.h"
 #include "data/formats/npy.h"
 #include "data/motion/features.h"
 #include "data/sets/humanml3d.h"
 #include "tensor/parallel.h"
+#include "tests/data/bad_input.h"
 
 namespace kg {
 namespace {
@@ -219,12 +219,17 @@ TEST(WriteHumanML3D, ReplacesOnlyDataSets) {
   const TemporaryFolder folder;
   fs::create_directory(folder / "home");
   std::ofstream(folder / "home" / "letter.txt") << "dear";
-  EXPECT_NE(input_error([&] { write_humanml3d(folder / "home", clips(3)); }).find("not empty"), std::string::npos);
-  EXPECT_NE(input_error([&] { write_humanml3d(folder / "home", clips(3), {.overwrite = true}); }).find("not replaced"),
-            std::string::npos);
+  const auto refused = [&](const char* name, bool overwrite, ErrorCode code, const std::string& mention) {
+    const std::string message =
+        error_message([&] { write_humanml3d(folder / name, clips(3), {.overwrite = overwrite}); }, code);
+    EXPECT_NE(message.find(mention), std::string::npos) << message;
+  };
+  refused("home", false, ErrorCode::usage, "not empty");
+  refused("home", true, ErrorCode::usage, "not replaced");
+  refused("home/letter.txt", true, ErrorCode::runtime, "is a file");
   EXPECT_TRUE(fs::exists(folder / "home" / "letter.txt"));
   write_humanml3d(folder / "set", clips(6));
-  EXPECT_NE(input_error([&] { write_humanml3d(folder / "set", clips(3)); }).find("not empty"), std::string::npos);
+  refused("set", false, ErrorCode::usage, "--force");
   EXPECT_EQ(write_humanml3d(folder / "set", clips(3), {.overwrite = true}).clips, 6);
   EXPECT_EQ(read_split(folder / "set", "all").size(), 6u);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 2);

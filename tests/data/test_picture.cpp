@@ -13,11 +13,13 @@
 #include "data/export/png.h"
 #include "data/formats/file.h"
 #include "tensor/error.h"
+#include "tests/data/motions.h"
 
 namespace kg {
 namespace {
 
 namespace fs = std::filesystem;
+using test::walk;
 
 int byte_at(const std::string& s, std::size_t i) { return static_cast<unsigned char>(s.at(i)); }
 int u16_at(const std::string& s, std::size_t i) { return byte_at(s, i) | byte_at(s, i + 1) << 8; }
@@ -287,22 +289,6 @@ TEST(Drawing, LimbsHaveTheirOutline) {
   double column = 0;  // the cone between radius .034 at 0 and .036 at .3: half-way .035
   for (int y = 0; y < 120; ++y) column += longer.at(130, y)[0] / 255.;
   EXPECT_NEAR(column, 2 * .035 * 200, .6);
-}
-
-// A body that walks along z with swinging limbs; enough for pictures.
-Joints walk(int frames) {
-  Joints joints(static_cast<std::size_t>(frames));
-  for (int t = 0; t < frames; ++t) {
-    Pose& pose = joints[static_cast<std::size_t>(t)];
-    pose[0] = {0, .93, .05 * t};
-    for (int j = 1; j < kJoints; ++j) {
-      const bool leg = j == kLeftKnee || j == kLeftAnkle || j == kRightElbow || j == kRightWrist;
-      const bool other = j == kRightKnee || j == kRightAnkle || j == kLeftElbow || j == kLeftWrist;
-      const Quat swing = axis_angle({1, 0, 0}, (leg ? .5 : other ? -.5 : 0.) * std::sin(.3 * t));
-      pose[j] = pose[kParents[j]] + rotate(swing, kRestDirections[j] * kBoneLengths[j]);
-    }
-  }
-  return joints;
 }
 
 TEST(MotionPictures, GifHasEveryFrameAndMoves) {

@@ -5,13 +5,16 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "bad_input.h"
 #include "data/export/bvh_writer.h"
 #include "data/motion/features.h"
 #include "data/motion/retarget.h"
+#include "tests/data/bad_input.h"
+#include "tests/data/motions.h"
 
 namespace kg {
 namespace {
+
+using test::largest_distance;
 
 std::string builtin_text(const std::string& name) {
   for (const BuiltinJointMap& map : kBuiltinJointMaps)
@@ -33,14 +36,6 @@ Joints motion(int frames, double yaw) {
   return joints;
 }
 
-double max_difference(const Joints& a, const Joints& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double worst = 0;
-  for (size_t t = 0; t < std::min(a.size(), b.size()); ++t)
-    for (int j = 0; j < kJoints; ++j) worst = std::max(worst, length(a[t][j] - b[t][j]));
-  return worst;
-}
-
 Joints through_bvh(const Joints& joints, double fps, const std::string& map = "humanml3d") {
   const Bvh bvh = parse_bvh(encode_bvh(joints, fps), "x.bvh");
   return retarget(bvh, parse_joint_map(builtin_text(map), map), "x.bvh");
@@ -57,7 +52,7 @@ TEST(Retarget, OurOwnFilesComeBack) {
   const Bvh bvh = parse_bvh(encode_bvh(joints), "x.bvh");
   const JointMap& map = find_joint_map(bvh, "x.bvh");
   EXPECT_EQ(map.name, "humanml3d");
-  EXPECT_LT(max_difference(retarget(bvh, map, "x.bvh"), joints), 1e-4);
+  EXPECT_LT(largest_distance(retarget(bvh, map, "x.bvh"), joints), 1e-4);
 }
 
 TEST(Retarget, PicksEverySixthFrameOf120) {
@@ -65,7 +60,7 @@ TEST(Retarget, PicksEverySixthFrameOf120) {
   Joints expected;
   for (size_t t = 0; t < joints.size(); t += 6) expected.push_back(joints[t]);
   EXPECT_EQ(expected.size(), 17u);
-  EXPECT_LT(max_difference(through_bvh(joints, 120), expected), 1e-4);
+  EXPECT_LT(largest_distance(through_bvh(joints, 120), expected), 1e-4);
 }
 
 TEST(Retarget, InterpolatesRotationsOf30) {
@@ -81,7 +76,7 @@ TEST(Retarget, InterpolatesRotationsOf30) {
   };
   for (size_t t = 0; t < joints.size(); ++t) joints[t] = pose_at(double(t));
   for (size_t t = 0; t < expected.size(); ++t) expected[t] = pose_at(1.5 * double(t));
-  EXPECT_LT(max_difference(through_bvh(joints, 30), expected), 1e-4);
+  EXPECT_LT(largest_distance(through_bvh(joints, 30), expected), 1e-4);
 }
 
 TEST(Retarget, OddRatesKeepTheDuration) {
@@ -110,13 +105,13 @@ TEST(Retarget, UnitsAndUpAxis) {
     lying.values.insert(lying.values.end(), bvh.values.begin() + t * bvh.channels,
                         bvh.values.begin() + (t + 1) * bvh.channels);
   }
-  EXPECT_LT(max_difference(retarget(lying, z_up, "x.bvh"), upright), 1e-9);
+  EXPECT_LT(largest_distance(retarget(lying, z_up, "x.bvh"), upright), 1e-9);
 
   Bvh inches = bvh;  // ten times as large: the legs set the scale
   for (BvhJoint& joint : inches.joints) joint.offset = joint.offset * 10;
   for (size_t i = 0; i < inches.values.size(); i += size_t(inches.channels))
     for (size_t c = 0; c < 3; ++c) inches.values[i + c] *= 10;
-  EXPECT_LT(max_difference(retarget(inches, map, "x.bvh"), upright), 1e-9);
+  EXPECT_LT(largest_distance(retarget(inches, map, "x.bvh"), upright), 1e-9);
 }
 
 TEST(Retarget, MistakesAreNamed) {
@@ -160,7 +155,7 @@ TEST(JointMap, AlternativesMixesAndPrefixes) {
   const Joints plain = retarget(parse_bvh(text, "x"), parse_joint_map(builtin_text("humanml3d"), "m"), "x");
   text = replaced(text, "JOINT head", "JOINT rig:head");
   std::string map = replaced(builtin_text("humanml3d"), "head = head", "head = Skull|mix(a,b,0.5)| head  # mine");
-  EXPECT_LT(max_difference(retarget(parse_bvh(text, "x"), parse_joint_map(map, "m"), "x"), plain), 1e-9);
+  EXPECT_LT(largest_distance(retarget(parse_bvh(text, "x"), parse_joint_map(map, "m"), "x"), plain), 1e-9);
   // Half-way from knee to ankle is on the same line, so the direction of the bone is the same.
   map =
       replaced(builtin_text("humanml3d"), "left_ankle = left_ankle", "left_ankle = mix( left_knee , left_ankle, .5 )");

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <fstream>
 
-#include "bad_input.h"
 #include "data/formats/npy.h"
 #include "data/motion/features.h"
 #include "data/motion/statistics.h"
+#include "tests/data/bad_input.h"
 
 namespace kg {
 namespace {
@@ -104,7 +104,14 @@ TEST(Statistics, NothingThatMoves) {
   StatisticsBuilder builder;
   EXPECT_NE(input_error([&] { builder.finish(); }).find("no frames"), std::string::npos);
   builder.add(Tensor::ones({5, kFeatures}));
-  EXPECT_NE(input_error([&] { builder.finish(); }).find("must be positive"), std::string::npos);
+  EXPECT_NE(input_error([&] { builder.finish(); }).find("faces (features 0 to 0)"), std::string::npos);
+  StatisticsBuilder standing;  // feet that never leave the floor: what to do about it
+  const Tensor clip = alternating(4);
+  for (int row = 0; row < 4; ++row) clip.slice(0, row, row + 1).slice(1, kContacts, kFeatures).fill(1);
+  standing.add(clip);
+  const std::string message = input_error([&] { standing.finish(); });
+  EXPECT_NE(message.find("feet with the floor (features 259 to 262)"), std::string::npos) << message;
+  EXPECT_NE(message.find("add clips with steps"), std::string::npos) << message;
 }
 
 }  // namespace

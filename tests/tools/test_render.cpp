@@ -6,40 +6,19 @@
 #include "data/export/bvh_writer.h"
 #include "data/formats/npy.h"
 #include "data/motion/features.h"
+#include "tests/data/motions.h"
 #include "tests/tools/run_program.h"
 #include "tools/common/motion_file.h"
 
 namespace kg {
 namespace {
 
+using test::largest_distance;
 using test::slurp;
 using test::spill;
 using test::TemporaryFolder;
+using test::walk;
 namespace fs = std::filesystem;
-
-// A body that walks along z on the target skeleton, feet near the floor.
-Joints walk(int frames) {
-  Joints joints(static_cast<std::size_t>(frames));
-  for (int t = 0; t < frames; ++t) {
-    Pose& pose = joints[static_cast<std::size_t>(t)];
-    pose[0] = {0, .92, .05 * t};
-    for (int j = 1; j < kJoints; ++j) {
-      const double side = j % 3 == 1 ? .4 : j % 3 == 2 ? -.4 : 0;
-      const bool limb = j == 4 || j == 5 || j == 7 || j == 8 || j >= 16;
-      const Quat swing = axis_angle({1, 0, 0}, limb ? side * std::sin(.3 * t) : 0);
-      pose[j] = pose[kParents[j]] + rotate(swing, kRestDirections[j] * kBoneLengths[j]);
-    }
-  }
-  return joints;
-}
-
-double largest_error(const Joints& a, const Joints& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double worst = 0;
-  for (std::size_t t = 0; t < std::min(a.size(), b.size()); ++t)
-    for (int j = 0; j < kJoints; ++j) worst = std::max(worst, length(a[t][j] - b[t][j]));
-  return worst;
-}
 
 class RenderTest : public testing::Test {
  protected:
@@ -55,13 +34,13 @@ class RenderTest : public testing::Test {
 
 TEST_F(RenderTest, ReadsJointsFeaturesAndBvh) {
   const Joints joints = walk(12);
-  EXPECT_LT(largest_error(read_motion(folder_ / "walk.npy").joints, joints), 1e-6);
+  EXPECT_LT(largest_distance(read_motion(folder_ / "walk.npy").joints, joints), 1e-6);
   EXPECT_EQ(read_motion(folder_ / "walk.npy", 30).fps, 30);
-  EXPECT_LT(largest_error(read_motion(folder_ / "walk.bvh").joints, joints), 1e-4);  // through our BVH reader
+  EXPECT_LT(largest_distance(read_motion(folder_ / "walk.bvh").joints, joints), 1e-4);  // through our BVH reader
   const Joints placed = canonical(joints);
   write_npy(folder_ / "features.npy", joints_to_features(joints));
   const Joints back = read_motion(folder_ / "features.npy").joints;
-  EXPECT_LT(largest_error(back, Joints(placed.begin(), placed.end() - 1)), 1e-5);
+  EXPECT_LT(largest_distance(back, Joints(placed.begin(), placed.end() - 1)), 1e-5);
 }
 
 TEST_F(RenderTest, WritesEveryFormat) {
@@ -70,7 +49,7 @@ TEST_F(RenderTest, WritesEveryFormat) {
   EXPECT_EQ(slurp(folder_ / "pictures/walk.gif").substr(0, 6), "GIF89a");
   EXPECT_EQ(slurp(folder_ / "pictures/walk.png").substr(1, 3), "PNG");
   EXPECT_NE(slurp(folder_ / "pictures/walk.html").find("a person &lt;walks&gt;"), std::string::npos);
-  EXPECT_LT(largest_error(read_motion(folder_ / "pictures/walk.bvh").joints, walk(12)), 1e-4);
+  EXPECT_LT(largest_distance(read_motion(folder_ / "pictures/walk.bvh").joints, walk(12)), 1e-4);
   for (const char* name : {"walk.html", "walk.gif", "walk.png", "walk.bvh"})
     EXPECT_NE(result.output.find(std::string("pictures/") + name), std::string::npos) << result.output;
 }

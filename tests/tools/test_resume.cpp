@@ -85,6 +85,26 @@ TEST(ProgramsResume, SeedChangesTheBytes) {
   EXPECT_TRUE(slurp(folder / "one/last.safetensors") == slurp(folder / "again/last.safetensors"));
 }
 
+// A run of both stages that ended before the first checkpoint of its second one.
+TEST(ProgramsResume, SlowTwoStages) {
+  TemporaryFolder folder;
+  const std::string arguments =
+      "--preset tiny --clips 20 --tokenizer-iters 2 --gpt-iters 2 --sentences 1 --quiet --out run";
+  const RunResult whole = run_in(folder.path(), "obedience", arguments);
+  ASSERT_EQ(whole.code, 0) << whole.output;
+  const fs::path gpt = folder / "run/gpt/last.safetensors";
+  const std::string tokenizer_bytes = slurp(folder / "run/tokenizer/last.safetensors"), gpt_bytes = slurp(gpt);
+  const RunResult again = run_in(folder.path(), "obedience", arguments);
+  EXPECT_EQ(again.code, 2) << again.output;
+  EXPECT_NE(again.output.find("--resume"), std::string::npos) << again.output;
+  fs::remove(gpt);
+  const RunResult resumed = run_in(folder.path(), "obedience", "--resume --quiet --out run");
+  ASSERT_EQ(resumed.code, 0) << resumed.output;
+  EXPECT_EQ(resumed.output, whole.output);
+  EXPECT_TRUE(slurp(folder / "run/tokenizer/last.safetensors") == tokenizer_bytes);
+  EXPECT_TRUE(slurp(gpt) == gpt_bytes);
+}
+
 // A run that is complete stays as it is.
 TEST(ProgramsResume, NothingLeftToDo) {
   TemporaryFolder folder;
