@@ -1,5 +1,5 @@
 # A thin front for CMake: `make demo` and `make test` are the only command needed on a fresh Debian machine.
-.PHONY: all deps demo test bench asan fuzz format format-check clean help
+.PHONY: all deps test-deps demo test bench asan fuzz format format-check clean help
 .DEFAULT_GOAL := all
 
 JOBS         ?= $(shell nproc)
@@ -9,6 +9,8 @@ CMAKE_FLAGS  ?=
 # ocl-icd-opencl-dev: the CMake file of libdnnl-dev asks for it.
 PACKAGES        := g++ cmake make ninja-build libdnnl-dev ocl-icd-opencl-dev libgtest-dev zlib1g-dev \
                    nlohmann-json3-dev libcli11-dev libstb-dev
+# Training by several processes: not needed to build, wanted by the tests.
+TEST_PACKAGES   := libopenmpi-dev openmpi-bin
 BENCH_PACKAGES  := libbenchmark-dev
 FUZZ_PACKAGES   := clang libclang-rt-dev libomp-dev
 FORMAT_PACKAGES := clang-format
@@ -45,7 +47,10 @@ deps:  ## install missing Debian packages, or print the command that does
 demo: all  ## make the built-in set, train, generate; look at out/demo/index.html
 	build/bin/demo --out out/demo
 
-test: all  ## build and run all tests
+test-deps:
+	@$(MAKE) -s deps PACKAGES="$(TEST_PACKAGES)" || echo "deps: going on; tests of several processes are skipped"
+
+test: test-deps all  ## build and run all tests
 	@tests/run.sh build
 
 bench: deps  ## benchmarks (Google Benchmark)

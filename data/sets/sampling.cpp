@@ -49,14 +49,16 @@ WindowSampler::WindowSampler(std::vector<Tensor> clips, int window, int batch, u
   }
 }
 
-Tensor WindowSampler::batch(int64_t iteration) {
+Tensor WindowSampler::batch(int64_t iteration, int begin, int end) {
+  CHECK(0 <= begin && begin < end && end <= batch_, "[WindowSampler] windows ", begin, " to ", end, " of a batch of ",
+        batch_);
   const int64_t width = clips_[0].size(1), block = window_ * width;
-  const Tensor out = Tensor::empty({batch_, window_, width});
-  for (int64_t i = 0; i < batch_; ++i) {
-    const int64_t position = iteration * batch_ + i;
+  const Tensor out = Tensor::empty({end - begin, window_, width});
+  for (int64_t i = 0; i < end - begin; ++i) {
+    const int64_t position = iteration * batch_ + begin + i;
     const Tensor& clip = clips_[size_t(order_.at(position))];
-    const int64_t begin = draw(seed_, position, kWindowPurpose).below(0, uint32_t(clip.size(0) - window_ + 1));
-    std::memcpy(out.data<float>() + i * block, clip.data<float>() + begin * width, size_t(block) * sizeof(float));
+    const int64_t frame = draw(seed_, position, kWindowPurpose).below(0, uint32_t(clip.size(0) - window_ + 1));
+    std::memcpy(out.data<float>() + i * block, clip.data<float>() + frame * width, size_t(block) * sizeof(float));
   }
   return out;
 }

@@ -31,7 +31,8 @@ class WindowSampler {
   // Clips (T, D) f32, each at least `window` frames long, as the model is to see them (normalised).
   WindowSampler(std::vector<Tensor> clips, int window, int batch, uint64_t seed);
   int64_t batches_per_epoch() const { return order_.batches_per_epoch(); }
-  Tensor batch(int64_t iteration);  // (batch, window, D)
+  Tensor batch(int64_t iteration) { return batch(iteration, 0, batch_); }  // (batch, window, D)
+  Tensor batch(int64_t iteration, int begin, int end);                     // windows begin..end of it
 
  private:
   std::vector<Tensor> clips_;

@@ -1,7 +1,9 @@
 #include "models/tokenizer/quantizer.h"
 
 #include <cmath>
+#include <numeric>
 
+#include "nn/distributed.h"
 #include "nn/losses.h"
 
 namespace kg {
@@ -55,15 +57,18 @@ Tensor Quantizer::ids(const Tensor& x) const {
 }
 Tensor Quantizer::codes(const Tensor& ids) const { return embedding(codebook.value, ids); }
 
-Tensor Quantizer::tile(const Tensor& x) const {
-  const int64_t k = codebook.size(0), d = codebook.size(1), n = x.size(0);
-  if (n >= k) return x.slice(0, 0, k);
+Tensor Quantizer::tile(const Tensor& own) const {
+  const int64_t k = codebook.size(0), d = codebook.size(1);
+  const Tensor x = first_rows_over_ranks(own, k);
+  const int64_t n = x.size(0);
+  if (n == k) return x;
   const Tensor out = Tensor::empty({k, d}, x.dtype());
   fill_normal(out, 0, 0.01 / std::sqrt(double(d)), default_generator().next());
   for (int64_t at = 0; at < k; at += n) {
     const int64_t rows = std::min(n, k - at);
     add_(out.slice(0, at, at + rows), x.slice(0, 0, rows));
   }
+  world().broadcast(out);  // each rank draws noise of its own
   return out;
 }
 
@@ -78,7 +83,9 @@ void Quantizer::start(const Tensor& x) {
 void Quantizer::update(const Tensor& x, const Tensor& ids, const Tensor& counts) {
   const KeepVersion keep(codebook.value);
   const int64_t k = codebook.size(0);
-  lerp_(code_sum, index_add(codebook.shape(), 0, ids, x), 1 - decay_);
+  const Tensor sums = index_add(codebook.shape(), 0, ids, x);
+  world().all_reduce_sum(sums);
+  lerp_(code_sum, sums, 1 - decay_);
   lerp_(code_count, counts, 1 - decay_);
   const bool average = update_ == CodebookUpdate::ema || update_ == CodebookUpdate::ema_reset;
   const bool reset = update_ == CodebookUpdate::reset || update_ == CodebookUpdate::ema_reset;
@@ -109,10 +116,13 @@ Quantizer::Output Quantizer::operator()(const Var& x) {
     out.loss = out.loss + mse_loss(reshape(embedding(codebook, q.ids), x.shape()), detach(x));
 
   const Tensor counts = index_add({k, 1}, 0, q.ids, Tensor::ones({flat.size(0), 1}, x.dtype())).reshape({k});
+  if (training()) world().all_reduce_sum(counts);
+  const std::vector<double> uses = counts.to_vector();
+  const double vectors = std::accumulate(uses.begin(), uses.end(), 0.0);
   double entropy = 0;
   out.used = 0;
-  for (double n : counts.to_vector()) {
-    const double p = n / double(flat.size(0));
+  for (double n : uses) {
+    const double p = n / vectors;
     entropy -= p * std::log(p + 1e-7);
     out.used += n > 0;
   }

@@ -24,10 +24,11 @@ class Quantizer : public Module {
     Var y;              // the codes, with the gradient of x passed straight through
     Var loss;           // commitment loss mean |x - sg(code)|^2 (+ codebook loss mean |sg(x) - code|^2 where learned)
     Tensor ids;         // (N) i32
-    double perplexity;  // exp(entropy) of the batch's code use
+    double perplexity;  // exp(entropy) of the batch's code use, all ranks'
     int64_t used;       // codes that the batch uses
   };
-  // x (..., d). In training mode the first batch fills the codebook, and each batch then updates it after its use.
+  // x (..., d). In training mode the first batch fills the codebook, and each batch then updates it after its use. A
+  // batch is that of all ranks of world(), so all hold the same codebook.
   Output operator()(const Var& x);
   Tensor ids(const Tensor& x) const;      // (..., d) -> (...) i32
   Tensor codes(const Tensor& ids) const;  // (...) -> (..., d)
@@ -41,7 +42,7 @@ class Quantizer : public Module {
  private:
   void start(const Tensor& x);
   void update(const Tensor& x, const Tensor& ids, const Tensor& counts);
-  Tensor tile(const Tensor& x) const;  // the first K rows of x, repeated with a little noise when there are fewer
+  Tensor tile(const Tensor& x) const;  // the first K rows of all x, repeated with a little noise if there are fewer
 
   CodebookUpdate update_;
   double decay_, reset_below_;

@@ -2,6 +2,7 @@
 #include "tools/common/cli.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -10,8 +11,10 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
 #include "data/formats/file.h"
+#include "nn/distributed.h"
 #include "tensor/parallel.h"
 
 namespace kg {
@@ -330,12 +333,25 @@ void add_training_options(Cli& cli, RunOptions& options) {
   cli.add("force", &options.force, "start anew in a folder that holds a run").transient();
 }
 
+namespace {
+
+// --threads 0 where several processes share this machine: its cores in equal parts, within what mpirun bound us to.
+int threads_of_rank(int wished) {
+  if (wished > 0 || world().size() == 1) return wished;
+  const int bound = int(std::max(1u, std::thread::hardware_concurrency()));  // heeds the binding
+  const int cores = std::max(bound, int(::sysconf(_SC_NPROCESSORS_ONLN)));
+  return std::max(1, std::min(bound, cores / world().local_size()));
+}
+
+}  // namespace
+
 Device start(const RunOptions& options) {
-  set_threads(options.threads);
+  set_threads(threads_of_rank(options.threads));
   CHECK(options.device != "cuda",
         "--device cuda: this build has no CUDA backend; use --device cpu, or build where nvcc is installed");
-  if (options.device == "auto" && !options.quiet)
-    std::cerr << "device: CPU, " << threads() << (threads() == 1 ? " thread\n" : " threads\n");
+  if (options.device == "auto" && !options.quiet && leads())
+    std::cerr << "device: CPU, " << threads() << (threads() == 1 ? " thread" : " threads")
+              << (world().size() > 1 ? " in each of " + std::to_string(world().size()) + " processes\n" : "\n");
   return Device::cpu;
 }
 

@@ -13,7 +13,7 @@ namespace kg {
 
 namespace {
 
-volatile sig_atomic_t flag = 0;
+volatile sig_atomic_t flag = 0, silent = 0;
 struct sigaction previous_int, previous_term;
 stack_t previous_stack;
 alignas(64) char handler_stack[64 << 10];  // an AVX-512 or AMX frame takes up to 11 KB
@@ -22,14 +22,16 @@ void on_signal(int) {
   flag = 1;
   ::signal(SIGINT, SIG_DFL);
   ::signal(SIGTERM, SIG_DFL);
+  if (silent) return;
   constexpr std::string_view kNote = "\ninterrupted: saving after this iteration; once more quits at once\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kNote.data(), kNote.size());
 }
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard(bool quiet) {
   flag = 0;
+  silent = quiet;
   stack_t stack{};
   stack.ss_sp = handler_stack;
   stack.ss_size = sizeof(handler_stack);

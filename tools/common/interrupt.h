@@ -6,7 +6,7 @@ namespace kg {
 // While it lives the two signals set a flag. One at a time, in the main program.
 class InterruptGuard {
  public:
-  InterruptGuard();
+  explicit InterruptGuard(bool quiet = false);  // quiet: the first signal is not answered by a line
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;

@@ -13,6 +13,8 @@ class RunFolder {
   // removed, all other files stay. Errors: usage for a folder in use, input for nothing to resume, runtime for the
   // disk.
   RunFolder(std::filesystem::path path, bool resume, bool force);
+  // For a process that only reads: nothing is checked or made.
+  RunFolder(std::filesystem::path path, bool resume) : path_(std::move(path)), resuming_(resume) {}
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "config.json"; }

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "data/formats/file.h"
 #include "data/motion/features.h"
 #include "data/sets/humanml3d.h"
 #include "data/sets/sampling.h"
+#include "nn/distributed.h"
 
 namespace kg {
 namespace {
@@ -21,7 +23,7 @@ std::vector<Tensor> features_of(const Dataset& set, int64_t limit) {
 }
 
 void say(bool quiet, const std::string& text) {
-  if (!quiet) std::fprintf(stderr, "%s\n", text.c_str());
+  if (!quiet && leads()) std::fprintf(stderr, "%s\n", text.c_str());
 }
 
 // What was loaded and what was left out, with the places of the first caption lines that cannot be used.
@@ -29,6 +31,14 @@ void report(const Dataset& set, bool quiet) {
   constexpr size_t kShown = 5;
   say(quiet, "train: " + set.summary());
   for (size_t i = 0; i < std::min(kShown, set.bad_captions.size()); ++i) say(quiet, "  " + set.bad_captions[i]);
+}
+
+// This process's part of each batch.
+Part part_of_batch(int64_t batch) {
+  if (batch < world().size())
+    fail(ErrorCode::usage, "--batch-size ", batch, " cannot be shared by ", world().size(),
+         " processes: give at least one item to each, or start fewer");
+  return part_of(batch);
 }
 
 // The validation set; small data sets have none, and then its items are empty.
@@ -122,10 +132,11 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
   if (recipe.window % kFramesPerToken != 0)
     fail(ErrorCode::usage, "--window-size must be a multiple of ", kFramesPerToken, ", is ", recipe.window);
   const LoadOptions options = whole_clips(int(recipe.window));
+  const Part part = part_of_batch(recipe.batch);
   const Dataset train = load_humanml3d(t.data, "train", options);
   const Dataset validation = load_validation(t.data, options);
   report(train, quiet);
-  const RunFolder folder(t.run.out, t.run.resume, t.run.force);
+  const RunFolder folder = open_run_folder(t.run);
 
   default_generator() = {t.run.seed, 0};
   MotionTokenizer tokenizer(recipe.model);
@@ -140,7 +151,7 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
     load_tokenizer_weights(tokenizer, file, folder.last().string());
     state = load_training(file, optimizer, folder.last().string());
   }
-  folder.write_config(config);
+  if (leads()) folder.write_config(config);
 
   std::vector<Tensor> clips;
   for (const Item& item : train.items) clips.push_back(normalize_features(item.features, tokenizer.statistics));
@@ -155,23 +166,19 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
   loop.step_columns = {"loss", "reconstruction", "commitment", "position", "perplexity", "codes", "lr"};
   loop.step = [&](int64_t i) -> std::vector<double> {
     tokenizer.model.train();
-    const Tensor x = windows.batch(i);
+    const Tensor x = windows.batch(i, int(part.begin), int(part.end));
     const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 2.0 / 3);
     optimizer.zero_grad();
     const VqVae::Output out = tokenizer.model(Var(x));
     const VqVae::Loss loss = tokenizer.model.loss(out, x);
-    const double total = loss.total.item();
-    if (std::isfinite(total)) {
-      backward(loss.total);
+    std::vector<double> figures = mean_over_ranks(
+        {loss.total.item(), loss.reconstruction.item(), loss.commitment.item(), loss.position.item()}, part.share());
+    if (std::isfinite(figures[0])) {
+      backward_over_ranks(loss.total, part, optimizer.parameters());
       optimizer.step(lr);
     }
-    return {total,
-            loss.reconstruction.item(),
-            loss.commitment.item(),
-            loss.position.item(),
-            out.quantized.perplexity,
-            double(out.quantized.used),
-            lr};
+    figures.insert(figures.end(), {out.quantized.perplexity, double(out.quantized.used), lr});
+    return figures;
   };
   if (!held_out.empty()) {
     loop.eval_columns = {"val_loss", "val_mpjpe", "val_root"};
@@ -215,7 +222,13 @@ TokenSet tokenize(MotionTokenizer& tokenizer, const Dataset& set, int64_t contex
 struct CaptionedBatch {
   GptBatch tokens;
   std::vector<std::string> captions;
+  int64_t count() const { return int64_t(captions.size()); }  // of motions
+  int64_t targets() const { return std::accumulate(tokens.lengths.begin(), tokens.lengths.end(), count()); }
 };
+CaptionedBatch cut(const CaptionedBatch& batch, const Part& part) {
+  const auto some = [&](const auto& all) { return std::decay_t<decltype(all)>(&all[part.begin], &all[part.end]); };
+  return {{batch.tokens.ids.slice(0, part.begin, part.end), some(batch.tokens.lengths)}, some(batch.captions)};
+}
 // Rows (B, context): tokens, end, pads.
 CaptionedBatch make_batch(const TokenSet& set, const std::vector<int64_t>& items, const Gpt& gpt, uint64_t seed,
                           int64_t position, bool training) {
@@ -248,10 +261,11 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   recipe.model.feedforward = 4 * recipe.model.width;
   const auto tokenizer = load_tokenizer(t.tokenizer);
   recipe.model.codes = tokenizer->model.config().codes;
+  const Part part = part_of_batch(recipe.batch);
   const Dataset train = load_humanml3d(t.data, "train");
   const Dataset validation = load_validation(t.data, {});
   report(train, quiet);
-  const RunFolder folder(t.run.out, t.run.resume, t.run.force);
+  const RunFolder folder = open_run_folder(t.run);
 
   std::vector<std::string> captions;
   for (const Item& item : train.items)
@@ -277,7 +291,7 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
     load_t2m_gpt_weights(model, text, file, folder.last().string());
     state = load_training(file, optimizer, folder.last().string());
   }
-  folder.write_config(config);
+  if (leads()) folder.write_config(config);
 
   const TokenSet train_tokens = tokenize(model.tokenizer, train, recipe.model.context, t.run.seed);
   const TokenSet val_tokens = tokenize(model.tokenizer, validation, recipe.model.context, t.run.seed);
@@ -296,18 +310,20 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
     model.train(true);
     std::vector<int64_t> items;
     for (int64_t b = 0; b < recipe.batch; ++b) items.push_back(order.at(i * recipe.batch + b));
-    const CaptionedBatch batch = make_batch(train_tokens, items, model.gpt, t.run.seed, i * recipe.batch, true);
+    const CaptionedBatch whole = make_batch(train_tokens, items, model.gpt, t.run.seed, i * recipe.batch, true);
     const Philox noise = draw(t.run.seed, i, 14);
     const double keep = recipe.keep < 0 ? double(draw(t.run.seed, i, 15).uniform(0)) : recipe.keep;
     const Tensor inputs =
-        corrupt(batch.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous(), keep, recipe.model.codes, noise);
+        corrupt(whole.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous(), keep, recipe.model.codes, noise);
+    const CaptionedBatch batch = cut(whole, part);
     const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 0.5);
     optimizer.zero_grad();
-    const Var logits = forward(batch, inputs);
+    const Var logits = forward(batch, inputs.slice(0, part.begin, part.end));
     const Var loss = gpt_loss(logits, batch.tokens);
-    const double total = loss.item(), accuracy = gpt_accuracy(logits.value, batch.tokens);
+    const double total = mean_over_ranks({loss.item()}, part.share())[0];
+    const double accuracy = mean_over_ranks({gpt_accuracy(logits.value, batch.tokens)}, double(batch.targets()))[0];
     if (!std::isfinite(total)) return {total, accuracy, 0, lr};
-    backward(loss);
+    backward_over_ranks(loss, part, optimizer.parameters());
     const double norm = optimizer.clip_grad_norm(t.preset == "paper" ? 1e9 : 1.0);
     optimizer.step(lr);
     return {total, accuracy, norm, lr};

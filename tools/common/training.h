@@ -28,6 +28,10 @@ struct TrainingLoop {
 // Runs to the end (exit code 0), or until Ctrl-C, having saved (6). `state` is where to begin. The random numbers of
 // step() come from default_generator(), whose place is part of the state; those of evaluate() must not.
 // A loss that is not finite ends the run as diverged (5), the last checkpoint untouched.
+// With several processes rank 0 alone evaluates, writes and shows; step() returns the same figures on all of them.
+// The folder of this run, which rank 0 makes and checks.
+RunFolder open_run_folder(const RunOptions& run);
+
 int run_training(const TrainingLoop& loop, const RunFolder& folder, AdamW& optimizer, TrainingState state, bool quiet);
 
 }  // namespace kg
