@@ -55,7 +55,7 @@ Progress::~Progress() { finish(); }
 
 bool Progress::due() const { return !style_.quiet && style_.now() - last_print_ >= style_.interval; }
 
-void Progress::update(int64_t done, const std::vector<Figure>& figures, int64_t samples) {
+void Progress::update(int64_t done, const std::vector<ProgressFigure>& figures, int64_t samples) {
   done_ = done;
   samples_ += samples;
   if (style_.quiet) return;
@@ -67,7 +67,8 @@ std::string Progress::line() const {
   const double elapsed = style_.now() - start_;
   std::string text = title_ + "  " + std::to_string(done_) + "/" + std::to_string(total_);
   if (total_ > 0) text += "  " + std::to_string(100 * done_ / total_) + "%";
-  for (const Figure& figure : figures_) text += "  " + figure.name + " " + figure_text(figure.value) + figure.unit;
+  for (const ProgressFigure& figure : figures_)
+    text += "  " + figure.name + " " + figure_text(figure.value) + figure.unit;
   if (samples_ > 0 && elapsed > 0) text += "  " + figure_text(double(samples_) / elapsed) + "/s";
   text += "  " + duration_text(elapsed);
   if (done_ > begin_ && done_ < total_)

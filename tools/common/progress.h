@@ -12,7 +12,7 @@
 namespace kg {
 
 // One figure of the line: loss 0.0312. `unit` follows the number without a space, such as % or mm.
-struct Figure {
+struct ProgressFigure {
   std::string name;
   double value;
   std::string unit = "";
@@ -39,7 +39,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   // `done` iterations are complete; `samples` were worked on since the last call. Cheap when no line is due.
-  void update(int64_t done, const std::vector<Figure>& figures, int64_t samples = 0);
+  void update(int64_t done, const std::vector<ProgressFigure>& figures, int64_t samples = 0);
   bool due() const;                    // would update() print now? Lets a loop skip computing figures
   void note(const std::string& text);  // a line of its own that stays; nothing when quiet
   void finish();                       // the last state as a line that stays; the destructor calls it
@@ -52,7 +52,7 @@ class Progress {
   int64_t begin_, total_, done_, samples_ = 0;
   ProgressStyle style_;
   double start_, last_print_;
-  std::vector<Figure> figures_;
+  std::vector<ProgressFigure> figures_;
   int64_t last_shown_ = -1;
   size_t shown_ = 0;  // width of the line that now stands on the terminal
   bool finished_ = false;

@@ -69,7 +69,7 @@ int run_training(const TrainingLoop& loop, const RunFolder& folder, AdamW& optim
     row.resize(columns.size(), std::nan(""));
     if (log) log->row(state.iteration, row);
 
-    std::vector<Figure> shown;
+    std::vector<ProgressFigure> shown;
     for (size_t i = 0; i < figures.size(); ++i) shown.push_back({loop.step_columns[i], figures[i]});
     progress.update(state.iteration, shown, loop.samples);
     if (any_rank(interrupted())) {
