@@ -15,6 +15,7 @@ class ProcessGroup {
   virtual ~ProcessGroup() = default;
   virtual int rank() const { return 0; }
   virtual int size() const { return 1; }
+  virtual int local_rank() const { return 0; }
   virtual int local_size() const { return 1; }       // ranks on this machine
   virtual void all_reduce_sum(const Tensor&) {}      // in place, ((rank 0 + rank 1) + rank 2) + ...
   virtual void broadcast(const Tensor&, int = 0) {}  // what one rank holds, to all

@@ -74,6 +74,7 @@ class MpiGroup : public JoinedGroup {
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
     MPI_Comm local;
     check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local), "MPI_Comm_split");
+    MPI_Comm_rank(local, &local_rank_);
     MPI_Comm_size(local, &local_size_);
     MPI_Comm_free(&local);
     check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &failures_), "MPI_Comm_dup");
@@ -87,9 +88,15 @@ class MpiGroup : public JoinedGroup {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
+  int local_rank() const override { return local_rank_; }
   int local_size() const override { return local_size_; }
   void all_reduce_sum(const Tensor& t) override;
   void broadcast(const Tensor& t, int root) override {
+    if (t.device() != Device::cpu) {
+      const Tensor host = t.to(Device::cpu);
+      broadcast(host, root);
+      return t.copy_from(host);
+    }
     const MPI_Datatype type = type_of(t, "broadcast");
     MPI_Request request;
     check_mpi(MPI_Ibcast(t.raw(), int(t.numel()), type, root, MPI_COMM_WORLD, &request), "broadcast");
@@ -136,13 +143,18 @@ class MpiGroup : public JoinedGroup {
   void sum_small(const Tensor& t, MPI_Datatype type);
   void sum_large(const Tensor& t, MPI_Datatype type);
 
-  int rank_ = 0, size_ = 1, local_size_ = 1;
+  int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   MPI_Comm failures_{};
   std::optional<PeerWatch> watch_;
 };
 
 void MpiGroup::all_reduce_sum(const Tensor& tensor) {
   constexpr int64_t kSmall = 4096;
+  if (tensor.device() != Device::cpu) {  // by way of the host
+    const Tensor host = tensor.to(Device::cpu);
+    all_reduce_sum(host);
+    return tensor.copy_from(host);
+  }
   const MPI_Datatype type = type_of(tensor, "all_reduce_sum");
   const Tensor t = tensor.reshape({tensor.numel()});
   if (t.numel() <= kSmall)
