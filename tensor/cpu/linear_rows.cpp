@@ -17,6 +17,9 @@ constexpr int kGroup = 4;
 #endif
 constexpr int kOutputs = 2;        // outputs in flight
 constexpr int64_t kBlock = 16384;  // weights a task reads at least
+// Fewer multiply-adds are left to one thread: two gain next to nothing on so few, and where other programs run a layer
+// waits for the second thread much longer than it computes.
+constexpr int64_t kAlone = 131072;
 
 // R rows of x (stride `width`) against G rows of weights; y has row stride ldy.
 template <class T, class W, int R, int G>
@@ -74,7 +77,7 @@ void run(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor&
   T* y = out.data<T>();
   // Whole pairs of outputs in a task; their weights stay in cache while further groups of rows pass.
   const int64_t grain = std::max<int64_t>(4, kBlock / std::max<int64_t>(1, width) / 4 * 4);
-  parallel_for(outputs, grain,
+  parallel_for(outputs, n * outputs * width < kAlone ? outputs : grain,
                [&](int64_t begin, int64_t end) { rows<T, W, kGroup>(n, xs, w, width, b, y, outputs, begin, end); });
 }
 
