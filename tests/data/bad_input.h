@@ -10,24 +10,14 @@
 #include <string>
 
 #include "tensor/error.h"
+#include "tests/error_of.h"
 #include "tests/temporary_folder.h"
 
 namespace kg {
 
 using ParseFunction = std::function<void(const std::string& bytes)>;
 
-// The message of the error that `call` throws; fails the test when it throws nothing or another kind.
-inline std::string error_message(const std::function<void()>& call, ErrorCode code) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code, code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return "";
-}
-inline std::string input_error(const std::function<void()>& call) { return error_message(call, ErrorCode::input); }
+inline std::string input_error(const std::function<void()>& call) { return error_of(ErrorCode::input, call); }
 
 // True when it parses, false when it is refused with an input error; anything else escapes and fails the test.
 inline bool accepted(const ParseFunction& parse, const std::string& bytes) {

@@ -221,7 +221,7 @@ TEST(WriteHumanML3D, ReplacesOnlyDataSets) {
   std::ofstream(folder / "home" / "letter.txt") << "dear";
   const auto refused = [&](const char* name, bool overwrite, ErrorCode code, const std::string& mention) {
     const std::string message =
-        error_message([&] { write_humanml3d(folder / name, clips(3), {.overwrite = overwrite}); }, code);
+        error_of(code, [&] { write_humanml3d(folder / name, clips(3), {.overwrite = overwrite}); });
     EXPECT_NE(message.find(mention), std::string::npos) << message;
   };
   refused("home", false, ErrorCode::usage, "not empty");

@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "tensor/tensor.h"
+#include "tests/error_of.h"
 
 namespace kg {
 
@@ -17,18 +17,6 @@ std::vector<std::string> names_of(const Named& entries) {
   std::vector<std::string> names;
   for (const auto& entry : entries) names.push_back(entry.first);
   return names;
-}
-
-// The message of the error of this code that `call` throws; fails the test when it throws nothing or another.
-inline std::string error_of(ErrorCode code, const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code, code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return "";
 }
 
 inline double max_of(const Tensor& t) {

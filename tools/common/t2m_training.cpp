@@ -50,28 +50,37 @@ Dataset load_validation(const std::filesystem::path& data, LoadOptions options) 
   return set;
 }
 
+void add_data_option(Cli& cli, std::filesystem::path& data) {
+  cli.group("Data and run");
+  cli.add("data,dataname,data-root,dataset-name", &data, "data set folder in HumanML3D's layout")
+      .required()
+      .value_name("DIR");
+}
+
+template <class Training>
+void add_recipe_options(Cli& cli, Training& t, const char* batch) {
+  cli.add("max-iters,total-iter", &t.recipe.max_iters, "steps").at_least(1);
+  cli.add("b,batch-size,bs", &t.recipe.batch, batch).range(1, 65536);
+  cli.add("lr,learning-rate", &t.recipe.lr, "learning rate").above(0);
+  cli.add("warm-up,warm-up-iter", &t.recipe.warm_up, "steps of linear warm-up").at_least(0);
+  cli.add("schedule,lr-scheduler", &t.recipe.schedule, "of the learning rate").choices({"step", "cosine", "constant"});
+  cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
+  cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
+}
+
 }  // namespace
 
 void add_options(Cli& cli, TokenizerTraining& t) {
-  cli.group("Data and run");
-  cli.add("data,dataname,data-root,dataset-name", &t.data, "data set folder in HumanML3D's layout")
-      .required()
-      .value_name("DIR");
+  add_data_option(cli, t.data);
   add_training_options(cli, t.run);
   cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
              [&t](const std::string& name) { t.recipe = tokenizer_preset(name); });
   cli.group("Model and training");
-  cli.add("max-iters,total-iter", &t.recipe.max_iters, "steps").at_least(1);
-  cli.add("b,batch-size,bs", &t.recipe.batch, "windows a step").range(1, 65536);
+  add_recipe_options(cli, t, "windows a step");
   cli.add("window-size", &t.recipe.window, "frames a window, a multiple of 4").range(4, 196);
-  cli.add("lr,learning-rate", &t.recipe.lr, "learning rate").above(0);
-  cli.add("warm-up,warm-up-iter", &t.recipe.warm_up, "steps of linear warm-up").at_least(0);
-  cli.add("schedule,lr-scheduler", &t.recipe.schedule, "of the learning rate").choices({"step", "cosine", "constant"});
   cli.add("commit", &t.recipe.model.commitment, "weight of the commitment loss").at_least(0);
   cli.add("root-weight,feat-bias", &t.recipe.root_weight, "how much more root and contact features count").above(0);
   cli.add("loss-vel", &t.recipe.model.position, "weight of the joint position loss").at_least(0);
-  cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
-  cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
   cli.add("width", &t.recipe.model.width, "channels, and width of a code").range(1, 8192);
   cli.add("codes,nb-code", &t.recipe.model.codes, "codebook size").range(2, 65536);
   cli.add("quantizer", &t.quantizer, "codebook update").choices({"ema_reset", "ema", "reset", "learned"});
@@ -80,10 +89,7 @@ void add_options(Cli& cli, TokenizerTraining& t) {
 }
 
 void add_options(Cli& cli, GptTraining& t) {
-  cli.group("Data and run");
-  cli.add("data,dataname,data-root,dataset-name", &t.data, "data set folder in HumanML3D's layout")
-      .required()
-      .value_name("DIR");
+  add_data_option(cli, t.data);
   cli.add("tokenizer,resume-pth,vq-name", &t.tokenizer, "trained tokenizer, run folder or file")
       .required()
       .value_name("RUN");
@@ -91,16 +97,10 @@ void add_options(Cli& cli, GptTraining& t) {
   cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
              [&t](const std::string& name) { t.recipe = gpt_preset(name); });
   cli.group("Model and training");
-  cli.add("max-iters,total-iter", &t.recipe.max_iters, "steps").at_least(1);
-  cli.add("b,batch-size,bs", &t.recipe.batch, "motions a step").range(1, 65536);
-  cli.add("lr,learning-rate", &t.recipe.lr, "learning rate").above(0);
-  cli.add("warm-up,warm-up-iter", &t.recipe.warm_up, "steps of linear warm-up").at_least(0);
-  cli.add("schedule,lr-scheduler", &t.recipe.schedule, "of the learning rate").choices({"step", "cosine", "constant"});
+  add_recipe_options(cli, t, "motions a step");
   cli.add("pkeep", &t.recipe.keep, "share of input tokens kept; -1: random").range(-1, 1);
   cli.add("weight-decay", &t.recipe.weight_decay, "decoupled weight decay").at_least(0);
   cli.add("drop-out-rate,dropout", &t.recipe.model.dropout, "dropout").range(0, 0.9);
-  cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
-  cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
   cli.add("width,embed-dim-gpt", &t.recipe.model.width, "transformer width").range(1, 16384);
   cli.add("layers,num-layers", &t.recipe.model.layers, "transformer layers").range(1, 256);
   cli.add("heads,n-head-gpt", &t.recipe.model.heads, "attention heads").range(1, 256);
