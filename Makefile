@@ -36,7 +36,7 @@ define build
 @cmake --build $(1) -j $(JOBS) $(if $(3),--target $(3))
 endef
 
-SOURCES = $(shell git ls-files '*.h' '*.cpp' 2>/dev/null || find . -name build\* -prune -o \( -name '*.h' -o -name '*.cpp' \) -print)
+SOURCES = $(shell git ls-files '*.h' '*.cpp' '*.cu' 2>/dev/null || find . -name build\* -prune -o \( -name '*.h' -o -name '*.cpp' -o -name '*.cu' \) -print)
 
 all: deps  ## release build in build/bin
 	$(call build,build,)

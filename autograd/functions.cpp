@@ -103,6 +103,10 @@ Var select(const Var& x, int axis, int64_t index) {
   const Var part = slice(x, axis, index, index + 1);
   return reshape(part, part.value.squeeze(axis).shape());
 }
+Var cast(const Var& x, Dtype dtype) {
+  return record("cast", x.value.to(dtype), {x},
+                [from = x.dtype()](const Tensor& gy, Grads& gx) { gx.add(0, gy.to(from)); });
+}
 Var contiguous(const Var& x) {
   return record("contiguous", x.value.contiguous(), {x}, [](const Tensor& gy, Grads& gx) { gx.add(0, gy); });
 }
@@ -164,7 +168,7 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                   if (gx.needed(0)) gx.add(0, matmul(g, w).reshape(x.shape()));
                   if (gx.needed(1))
                     matmul_into(gx.buffer(1, w), g.transpose(0, 1), x.contiguous().reshape({-1, w.size(1)}), 1);
-                  if (gx.needed(2)) gx.add(2, sum(g, {0}));
+                  if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0}));
                 });
 }
 Var conv1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options) {
@@ -182,7 +186,7 @@ Var conv1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions
                       add_(gw, part);
                     }
                   }
-                  if (gx.needed(2)) gx.add(2, sum(g, {0, 1}));
+                  if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0, 1}));
                 });
 }
 Var upsample_nearest(const Var& x, int factor) {

@@ -36,6 +36,8 @@ Var expand(const Var& x, const Shape& shape);
 Var slice(const Var& x, int axis, int64_t begin, int64_t end);
 Var select(const Var& x, int axis, int64_t index);
 Var contiguous(const Var& x);
+Var cast(const Var& x, Dtype dtype);  // the gradient comes back in x's dtype
+inline Var in_dtype(const Var& x, Dtype dtype) { return x.dtype() == dtype ? x : cast(x, dtype); }
 
 Var sum(const Var& x, const std::vector<int>& axes = {}, bool keepdim = false);
 Var mean(const Var& x, const std::vector<int>& axes = {}, bool keepdim = false);

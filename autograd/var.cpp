@@ -17,10 +17,11 @@ void accumulate(Meta& meta, const Tensor& g) {
   if (!meta.grad.defined()) {
     meta.grad = piece;
     meta.owned = piece.storage().use_count() <= 2 && piece.storage() != g.storage();
-  } else if (meta.owned) {
+  } else if (meta.owned && meta.grad.dtype() == accumulator(piece.dtype())) {
     add_(meta.grad, piece);
   } else {
-    meta.grad = add(meta.grad, piece);
+    const Dtype dtype = size_of(piece.dtype()) > size_of(meta.grad.dtype()) ? piece.dtype() : meta.grad.dtype();
+    meta.grad = add(meta.grad.to(dtype), piece.to(dtype));
     meta.owned = true;
   }
 }
@@ -83,8 +84,9 @@ Tensor Grads::buffer(size_t i, const Tensor& like) {
   Meta& meta = *inputs_[i];
   if (meta.grad.defined() && meta.owned) return meta.grad;
   const Tensor before = meta.grad;
-  meta.grad = Tensor::view_of(std::make_shared<Storage>(like.numel() * size_of(like.dtype()), like.device()), 0,
-                              like.shape(), packed_strides(like), like.dtype());
+  const Dtype dtype = meta.node ? like.dtype() : accumulator(like.dtype());  // of weights: f32 for bf16
+  meta.grad = Tensor::view_of(std::make_shared<Storage>(like.numel() * size_of(dtype), like.device()), 0, like.shape(),
+                              packed_strides(like), dtype);
   if (before.defined())
     meta.grad.copy_from(before);
   else

@@ -10,7 +10,7 @@ constexpr int64_t kAlignment = 16;
 int64_t aligned(int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
 }  // namespace
 
-FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups) {
+FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups, std::optional<Dtype> compute) {
   int64_t end = 0;
   std::set<const Meta*> seen;
   for (const ParameterGroup& group : groups) {
@@ -36,6 +36,18 @@ FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups) {
     parameter->meta->grad = gradient;
     parameter->meta->owned = true;  // backward adds to it in place
   }
+  if (!compute || *compute == values_.dtype()) return;
+  CHECK(*compute == Dtype::bf16 && values_.dtype() == Dtype::f32, "[optimizer] parameters of ",
+        name_of(values_.dtype()), " cannot be computed with in ", name_of(*compute));
+  working_ = Tensor::zeros({end}, *compute, values_.device());
+  use_values(false);
+}
+
+void FlatParameters::use_values(bool on) const {
+  if (!working_.defined()) return;
+  const Tensor& flat = on ? values_ : working_;
+  if (!on) working_.copy_from(values_);
+  for (const auto& [name, parameter, begin] : entries_) parameter->value = cut_like(flat, begin, parameter->value);
 }
 
 void FlatParameters::add(const std::string& name, Var* parameter, int64_t begin) {
@@ -69,7 +81,8 @@ std::string FlatParameters::first_not_finite(const Tensor& flat) const {
 void FlatParameters::check_bound() const {
   for (const auto& [name, parameter, begin] : entries_) {
     const Tensor& grad = parameter->meta->grad;
-    CHECK(parameter->value.storage() == values_.storage() && grad.defined() && grad.storage() == gradients_.storage(),
+    const Tensor& flat = working_.defined() ? working_ : values_;
+    CHECK(parameter->value.storage() == flat.storage() && grad.defined() && grad.storage() == gradients_.storage(),
           "[optimizer] parameter '", name,
           "' no longer lies in this optimizer's buffer: to() was called or another optimizer was made after it");
   }

@@ -1,8 +1,11 @@
 // FlatParameters: moves the values and gradients of parameters into one flat buffer each, so that zeroing, clipping, an
 // optimizer step and averaging are one call. The parameters become views of it, each in the memory layout that it had.
 // A parameter starts at a multiple of 16 elements (64 bytes of f32); the gaps stay 0 and change no sum.
+// To compute in bf16 the flat values and gradients stay f32 and the parameters become views of a rounded copy of the
+// values, which every step of the optimizer renews.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,12 +22,16 @@ struct ParameterGroup {
 
 class FlatParameters {
  public:
-  explicit FlatParameters(const std::vector<ParameterGroup>& groups);
+  // `compute` is the parameters' own dtype, or bf16 for parameters that are f32.
+  explicit FlatParameters(const std::vector<ParameterGroup>& groups, std::optional<Dtype> compute = {});
   FlatParameters(const FlatParameters&) = delete;
   FlatParameters& operator=(const FlatParameters&) = delete;
 
   const Tensor& values() const { return values_; }  // (n), the gaps included
   const Tensor& gradients() const { return gradients_; }
+  const Tensor& working() const { return working_; }  // the bf16 copy (n); undefined when there is none
+  // Points the parameters at the f32 values, to be saved or loaded, or back at the rounded copy, renewing it.
+  void use_values(bool on) const;
 
   struct Range {
     int64_t begin, end;
@@ -49,7 +56,7 @@ class FlatParameters {
 
   std::vector<Entry> entries_;
   std::vector<Range> groups_;
-  Tensor values_, gradients_;
+  Tensor values_, gradients_, working_;
 };
 
 }  // namespace kg

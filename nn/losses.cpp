@@ -41,8 +41,7 @@ Var cross_entropy_loss(const Var& logits, const Tensor& target, int ignore_index
   return sum(cross_entropy(rows, target.reshape({-1}), ignore_index, smoothing)) * (1 / double(count));
 }
 
-Var sample_mean_cross_entropy(const Var& logits, const Tensor& target, const std::vector<int64_t>& counts) {
-  const Var rows = rows_of("sample_mean_cross_entropy", logits, target);
+SampleTargets sample_targets(const Tensor& target, const std::vector<int64_t>& counts, Dtype dtype, Device device) {
   CHECK(target.rank() == 2 && int64_t(counts.size()) == target.size(0), "[sample_mean_cross_entropy] ", counts.size(),
         " counts for a target of shape ", target.shape());
   const int64_t batch = target.size(0), time = target.size(1);
@@ -58,9 +57,16 @@ Var sample_mean_cross_entropy(const Var& logits, const Tensor& target, const std
       weights[size_t(i)] = 1 / double(batch * count);
     }
   }
-  const Tensor weight = Tensor::from(weights, {batch * time}).to(logits.dtype()).to(logits.value.device());
-  const Tensor id = Tensor::from(ids, {batch * time}).to(logits.value.device());
-  return sum(cross_entropy(rows, id, kIgnore) * Var(weight));
+  return {Tensor::from(ids, {batch * time}).to(device),
+          Tensor::from(weights, {batch * time}).to(accumulator(dtype)).to(device)};
+}
+Var sample_mean_cross_entropy(const Var& logits, const SampleTargets& targets) {
+  const Var rows = reshape(logits, {targets.ids.numel(), logits.size(-1)});
+  return sum(cross_entropy(rows, targets.ids, kIgnore) * Var(targets.weights));
+}
+Var sample_mean_cross_entropy(const Var& logits, const Tensor& target, const std::vector<int64_t>& counts) {
+  rows_of("sample_mean_cross_entropy", logits, target);
+  return sample_mean_cross_entropy(logits, sample_targets(target, counts, logits.dtype(), logits.value.device()));
 }
 
 }  // namespace kg

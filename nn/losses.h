@@ -17,5 +17,12 @@ Var cross_entropy_loss(const Var& logits, const Tensor& target, int ignore_index
 // logits (B, T, K), target i32 (B, T): the mean over the first counts[b] positions of each sample, then the mean over
 // samples, so that a short sample weighs as much as a long one. Targets after counts[b] may hold anything.
 Var sample_mean_cross_entropy(const Var& logits, const Tensor& target, const std::vector<int64_t>& counts);
+// The same in two parts, so that a step on a device has its targets there before it begins: ids (B T) i32, -100 where
+// nothing counts, and weights (B T), 1 / (B count of the sample).
+struct SampleTargets {
+  Tensor ids, weights;
+};
+SampleTargets sample_targets(const Tensor& target, const std::vector<int64_t>& counts, Dtype dtype, Device device);
+Var sample_mean_cross_entropy(const Var& logits, const SampleTargets& targets);
 
 }  // namespace kg

@@ -31,11 +31,14 @@ void Module::reg(const std::string& name, Module& child) {
   check_new(name);
   children_.emplace_back(name, &child);
 }
-void Module::reg_buffer(const std::string& name, Tensor& buffer) {
+void Module::reg_buffer(const std::string& name, Tensor& buffer, bool saved) {
   check_new(name);
   CHECK(buffer.defined() && is_dense(buffer), "[module] buffer '", name,
         "' must be a tensor that fills its memory without gaps");
-  buffers_.emplace_back(name, &buffer);
+  if (saved)
+    buffers_.emplace_back(name, &buffer);
+  else
+    unsaved_.push_back(&buffer);
 }
 
 void Module::collect(const std::string& prefix, NamedParameters* parameters, NamedBuffers* buffers) const {
@@ -86,21 +89,43 @@ void Module::train(bool on) {
 void Module::set_requires_grad(bool on) {
   for (const auto& [name, parameter] : named_parameters()) parameter->meta->requires_grad = on;
 }
-void Module::to(Dtype dtype) {
-  CHECK(is_float(dtype), "[module] to() takes a float dtype, got ", name_of(dtype));
-  const auto convert = [&](Tensor& t) {
-    if (t.dtype() == dtype) return;
-    const Tensor converted = cut_like(Tensor::empty({t.numel()}, dtype, t.device()), 0, t);
+// Every tensor in the layout that it has.
+void Module::convert(Dtype dtype, Device device, bool keep_dtype) {
+  const auto convert_tensor = [&](Tensor& t) {
+    const Dtype to = keep_dtype || !is_float(t.dtype()) ? t.dtype() : dtype;
+    const Device where = keep_dtype ? device : t.device();
+    if (t.dtype() == to && t.device() == where) return;
+    const Tensor converted = cut_like(Tensor::empty({t.numel()}, to, where), 0, t);
     converted.copy_from(t);
     t = converted;
   };
-  for (const auto& [name, parameter] : named_parameters()) {
-    convert(parameter->value);
+  for (const auto& [name, parameter] : parameters_) {
+    convert_tensor(parameter->value);
     parameter->meta->grad = Tensor();
     parameter->meta->owned = false;
   }
-  for (const auto& [name, buffer] : named_buffers())
-    if (is_float(buffer->dtype())) convert(*buffer);
+  for (const auto& [name, buffer] : buffers_) convert_tensor(*buffer);
+  for (Tensor* buffer : unsaved_) convert_tensor(*buffer);
+  for (const auto& [name, child] : children_) child->convert(dtype, device, keep_dtype);
+}
+void Module::to(Dtype dtype) {
+  CHECK(is_float(dtype), "[module] to() takes a float dtype, got ", name_of(dtype));
+  convert(dtype, Device::cpu, false);
+}
+void Module::to(Device device) { convert(Dtype::f32, device, true); }
+const Var* Module::first_parameter() const {
+  if (!parameters_.empty()) return parameters_[0].second;
+  for (const auto& [name, child] : children_)
+    if (const Var* found = child->first_parameter()) return found;
+  return nullptr;
+}
+Device Module::device() const {
+  const Var* first = first_parameter();
+  return first ? first->value.device() : Device::cpu;
+}
+Dtype Module::dtype() const {
+  const Var* first = first_parameter();
+  return first ? first->dtype() : Dtype::f32;
 }
 
 }  // namespace kg

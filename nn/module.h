@@ -39,21 +39,28 @@ class Module {
   void eval() { train(false); }
   bool training() const { return training_; }
   void set_requires_grad(bool on);  // false freezes: no gradients, and an optimizer made later leaves it out
-  // Converts float parameters and buffers. Drops gradients; call it before making an optimizer.
+  // Converts float parameters and buffers, or moves all of them. Drops gradients; call it before making an optimizer.
   void to(Dtype dtype);
+  void to(Device device);
+  Device device() const;  // of the first parameter, as is dtype()
+  Dtype dtype() const;
 
  protected:
   void reg(const std::string& name, Var& parameter);
   void reg(const std::string& name, Module& child);
-  void reg_buffer(const std::string& name, Tensor& buffer);
+  // A buffer that is not `saved` moves with the module but is no part of its state.
+  void reg_buffer(const std::string& name, Tensor& buffer, bool saved = true);
 
  private:
   void check_new(const std::string& name) const;
   void collect(const std::string& prefix, NamedParameters* parameters, NamedBuffers* buffers) const;
   void collect_state(const std::string& prefix, NamedTensors& state) const;
+  const Var* first_parameter() const;
+  void convert(Dtype dtype, Device device, bool keep_dtype);
 
   NamedParameters parameters_;
   NamedBuffers buffers_;
+  std::vector<Tensor*> unsaved_;
   std::vector<std::pair<std::string, Module*>> children_;
   bool training_ = true;
 };

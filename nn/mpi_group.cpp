@@ -6,12 +6,14 @@
 #include <cstdlib>
 
 #include "nn/peer_watch.h"
+#include "tensor/device_group.h"
 
 #ifdef KG_MPI
 #define OMPI_SKIP_MPICXX 1
 #include <mpi.h>
 
 #include <chrono>
+#include <cstdio>
 #include <thread>
 #endif
 
@@ -112,10 +114,12 @@ class MpiGroup : public JoinedGroup {
   // second later kills what still waits.
   void leave(int code) override {
     barrier();
+    gpus_.reset();
     if (code == 0) MPI_Finalize();
     watch_.reset();
   }
   bool leave_failed(int code) override {
+    static_cast<void>(gpus_.release());  // NCCL would wait for the others
     const int mine[2] = {code, -code};
     int most[2] = {0, 0};
     MPI_Request request;
@@ -140,17 +144,22 @@ class MpiGroup : public JoinedGroup {
           t.shape());
     return t.dtype() == Dtype::f32 ? MPI_FLOAT : MPI_DOUBLE;
   }
+  void join_gpus();
   void sum_small(const Tensor& t, MPI_Datatype type);
   void sum_large(const Tensor& t, MPI_Datatype type);
 
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   MPI_Comm failures_{};
+  bool gpus_asked_ = false;
+  std::unique_ptr<DeviceGroup> gpus_;
   std::optional<PeerWatch> watch_;
 };
 
 void MpiGroup::all_reduce_sum(const Tensor& tensor) {
   constexpr int64_t kSmall = 4096;
-  if (tensor.device() != Device::cpu) {  // by way of the host
+  if (tensor.device() != Device::cpu) {
+    if (!gpus_asked_) join_gpus();
+    if (gpus_) return gpus_->all_reduce_sum(tensor);
     const Tensor host = tensor.to(Device::cpu);
     all_reduce_sum(host);
     return tensor.copy_from(host);
@@ -161,6 +170,34 @@ void MpiGroup::all_reduce_sum(const Tensor& tensor) {
     sum_small(t, type);
   else
     sum_large(t, type);
+}
+
+// All ranks' GPUs, or none: then sums go by way of the host, which rank 0 says.
+void MpiGroup::join_gpus() {
+  gpus_asked_ = true;
+  std::string problem = DeviceGroup::problem();
+  const auto all_can = [&] {
+    const Tensor failures = Tensor::scalar(double(!problem.empty()), Dtype::f64).reshape({1});
+    all_reduce_sum(failures);
+    return failures.item() == 0;
+  };
+  bool can = all_can();
+  if (can) {
+    DeviceGroup::Id id{};
+    if (rank_ == 0) id = DeviceGroup::make_id();
+    check_mpi(MPI_Bcast(id.data(), int(id.size()), MPI_BYTE, 0, MPI_COMM_WORLD), "MPI_Bcast");
+    try {
+      gpus_ = std::make_unique<DeviceGroup>(id, rank_, size_);
+    } catch (const Error& error) {
+      problem = error.what();
+    }
+    can = all_can();
+  }
+  if (can) return;
+  gpus_.reset();
+  if (rank_ == 0)
+    std::fprintf(stderr, "sums over the GPUs go by way of the host: %s\n",
+                 problem.empty() ? "another rank cannot use NCCL" : problem.c_str());
 }
 
 // One message instead of two: every rank receives all and sums it itself.

@@ -7,8 +7,8 @@ namespace kg {
 
 AdamW::AdamW(const Module& module, const AdamOptions& options)
     : AdamW({{.parameters = module.named_parameters(), .weight_decay = options.weight_decay}}, options) {}
-AdamW::AdamW(const std::vector<ParameterGroup>& groups, const AdamOptions& options)
-    : parameters_(groups),
+AdamW::AdamW(const std::vector<ParameterGroup>& groups, const AdamOptions& options, std::optional<Dtype> compute)
+    : parameters_(groups, compute),
       options_(options),
       m_(zeros_like(parameters_.values())),
       v_(zeros_like(parameters_.values())) {
@@ -36,11 +36,16 @@ double AdamW::clip_grad_norm(double max_norm) {
   grad_scale_ = std::min(1.0, max_norm / (norm + 1e-6));
   return norm;
 }
+AdamW::Clip AdamW::clip_grad_norm_on_device(double max_norm) const {
+  CHECK(max_norm > 0, "[adamw] max_norm must be positive, is ", max_norm);
+  const Tensor squared = squared_norm_on_device(parameters_.gradients());
+  return {squared, clip_scale(squared, max_norm)};
+}
 void AdamW::check_gradients() const {
   if (!all_finite(parameters_.gradients())) fail_diverged();
 }
 
-void AdamW::step(double lr) {
+void AdamW::step(double lr, const Tensor& scale) {
   parameters_.check_bound();
   ++steps_;
   for (const auto& group : parameters_.groups()) {
@@ -49,8 +54,9 @@ void AdamW::step(double lr) {
     options.lr = lr * group.lr_scale;
     options.weight_decay = group.weight_decay;
     const auto part = [&](const Tensor& flat) { return flat.slice(0, group.begin, group.end); };
+    const Tensor& working = parameters_.working();
     adam_step(part(parameters_.values()), part(parameters_.gradients()), part(m_), part(v_), steps_, options,
-              grad_scale_);
+              grad_scale_, scale, working.defined() ? part(working) : Tensor());
   }
   grad_scale_ = 1;
 }

@@ -11,7 +11,8 @@ class AdamW {
  public:
   // `options.weight_decay` is for the first form, which makes one group; groups carry their own.
   AdamW(const Module& module, const AdamOptions& options);
-  AdamW(const std::vector<ParameterGroup>& groups, const AdamOptions& options);
+  // `compute`: bf16 to compute with rounded copies of f32 parameters (nn/flat.h).
+  AdamW(const std::vector<ParameterGroup>& groups, const AdamOptions& options, std::optional<Dtype> compute = {});
   AdamW(const AdamW&) = delete;
   AdamW& operator=(const AdamW&) = delete;
 
@@ -19,9 +20,16 @@ class AdamW {
   // The global norm of the gradients, before clipping. The factor min(1, max_norm / (norm + 1e-6)) is applied by the
   // next step(), without a pass of its own. An Error (diverged) if the norm is not finite.
   double clip_grad_norm(double max_norm);
+  // The same without waiting for the device, for a step() that takes the scale: f32 () tensors there. When the norm is
+  // not finite that step changes nothing; whoever reads it calls fail_diverged().
+  struct Clip {
+    Tensor squared_norm, scale;
+  };
+  Clip clip_grad_norm_on_device(double max_norm) const;
+  [[noreturn]] void fail_diverged() const;
   // An Error (diverged) that names the first parameter whose gradient is not finite.
   void check_gradients() const;
-  void step(double lr);
+  void step(double lr, const Tensor& scale = {});
   void step() { step(options_.lr); }
 
   int64_t steps_done() const { return steps_; }
@@ -33,8 +41,6 @@ class AdamW {
   void load_state(const NamedTensors& entries, const std::string& source);
 
  private:
-  [[noreturn]] void fail_diverged() const;
-
   FlatParameters parameters_;
   AdamOptions options_;
   Tensor m_, v_;

@@ -13,7 +13,9 @@ Tensor sinusoidal_positions(int64_t length, int64_t width);
 // The sinusoidal table; not part of the state dict.
 class FixedPositions : public Module {
  public:
-  FixedPositions(int64_t length, int64_t width) : table(sinusoidal_positions(length, width)) {}
+  FixedPositions(int64_t length, int64_t width) : table(sinusoidal_positions(length, width)) {
+    reg_buffer("table", table, false);
+  }
   Var operator()(const Var& x, int64_t offset = 0) const;
 
   Tensor table;

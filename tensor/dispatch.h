@@ -4,6 +4,7 @@
 #include "tensor/error.h"
 
 #ifdef KG_CUDA
+#include "tensor/cuda/kernels.h"
 #define DISPATCH(device, fn, ...) \
   ((device) == ::kg::Device::cuda ? ::kg::cuda::fn(__VA_ARGS__) : ::kg::cpu::fn(__VA_ARGS__))
 #else

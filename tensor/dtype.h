@@ -8,6 +8,12 @@
 
 #include "tensor/error.h"
 
+#ifdef __CUDACC__
+#define KG_HD __host__ __device__
+#else
+#define KG_HD
+#endif
+
 namespace kg {
 
 enum class Dtype : uint8_t { f64, f32, bf16, i32, u8 };
@@ -17,11 +23,11 @@ enum class Device : uint8_t { cpu, cuda };
 struct bf16 {
   uint16_t bits = 0;
   bf16() = default;
-  explicit bf16(float x) {
+  KG_HD explicit bf16(float x) {
     const uint32_t u = std::bit_cast<uint32_t>(x);
-    bits = std::isnan(x) ? uint16_t((u >> 16) | 0x40) : uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+    bits = x != x ? uint16_t((u >> 16) | 0x40) : uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16);
   }
-  explicit operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
+  KG_HD explicit operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
 };
 
 constexpr int64_t size_of(Dtype d) {
@@ -53,6 +59,8 @@ constexpr const char* name_of(Dtype d) {
   }
   return "?";
 }
+// What sums over elements are kept in: losses, statistics of norms, gradients of weights.
+constexpr Dtype accumulator(Dtype d) { return d == Dtype::bf16 ? Dtype::f32 : d; }
 constexpr bool is_float(Dtype d) { return d == Dtype::f64 || d == Dtype::f32 || d == Dtype::bf16; }
 
 template <class T>

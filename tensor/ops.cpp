@@ -6,6 +6,7 @@
 #include "tensor/cpu/index.h"
 #include "tensor/cpu/norm.h"
 #include "tensor/cpu/optim.h"
+#include "tensor/cpu/reduce.h"
 #include "tensor/cpu/softmax.h"
 #include "tensor/dispatch.h"
 
@@ -82,7 +83,8 @@ std::pair<Tensor, Tensor> cross_entropy(const Tensor& logits, const Tensor& targ
     CHECK(id == ignore_index || (id >= 0 && id < logits.size(1)), "[cross_entropy] target ", id, " of row ", i,
           " is outside 0..", logits.size(1) - 1);
   }
-  const Tensor loss = Tensor::empty({logits.size(0)}, logits.dtype(), logits.device()), lse = empty_like(loss);
+  const Tensor loss = Tensor::empty({logits.size(0)}, accumulator(logits.dtype()), logits.device());
+  const Tensor lse = empty_like(loss);
   if (logits.numel())
     DISPATCH(logits.device(), cross_entropy_forward, loss, lse, logits, target, ignore_index, smoothing);
   return {loss, lse};
@@ -101,14 +103,15 @@ NormResult norm(const char* op, const Tensor& x, const Tensor& weight, const Ten
   const Tensor in = rows(x, op);
   check_vector(op, "weight", weight, in.size(1));
   if (bias.defined()) check_vector(op, "bias", bias, in.size(1));
-  NormResult r{empty_like(x), {}, Tensor::empty({in.size(0)}, x.dtype(), x.device())};
+  NormResult r{empty_like(x), {}, Tensor::empty({in.size(0)}, accumulator(x.dtype()), x.device())};
   if (centred) r.mean = empty_like(r.rstd);
   if (x.numel()) DISPATCH(x.device(), norm_forward, rows(r.y, op), r.mean, r.rstd, in, weight, bias, eps);
   return r;
 }
 NormGradients norm_gradients(const char* op, const Tensor& gy, const Tensor& x, const Tensor& weight,
                              const Tensor& mean, const Tensor& rstd, bool biased) {
-  NormGradients g{empty_like(x), zeros_like(weight), biased ? zeros_like(weight) : Tensor{}};
+  const Tensor zeros = Tensor::zeros(weight.shape(), accumulator(weight.dtype()), weight.device());
+  NormGradients g{empty_like(x), zeros, biased ? zeros_like(zeros) : Tensor{}};
   if (x.numel())
     DISPATCH(x.device(), norm_backward, rows(g.x, op), g.weight, g.bias, rows(gy, op), rows(x, op), weight, mean, rstd);
   return g;
@@ -212,15 +215,22 @@ Tensor dropout(const Tensor& x, double p, Philox random) {
   return y;
 }
 
+Tensor clip_scale(const Tensor& squared_norm, double max_norm) {
+  return DISPATCH(squared_norm.device(), clip_scale, squared_norm, max_norm);
+}
 void adam_step(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, int64_t t,
-               const AdamOptions& options, double grad_scale) {
+               const AdamOptions& options, double grad_scale, const Tensor& scale, const Tensor& half) {
   for (const Tensor* x : {&p, &g, &m, &v})
     CHECK(x->is_contiguous() && x->numel() == p.numel() && x->dtype() == p.dtype(),
           "[adam_step] parameters, gradients and moments must be contiguous and alike");
   CHECK(t >= 1, "[adam_step] step number must be at least 1, is ", t);
   if (p.numel() == 0) return;
+  CHECK(!scale.defined() || (scale.numel() == 1 && scale.dtype() == Dtype::f32 && scale.device() == p.device()),
+        "[adam_step] scale must be one f32 beside the parameters");
+  CHECK(!half.defined() || (half.shape() == p.shape() && half.dtype() == Dtype::bf16 && half.is_contiguous()),
+        "[adam_step] half must be a contiguous bf16 tensor like the parameters");
   for (const Tensor* x : {&p, &m, &v}) x->bump_version();
-  DISPATCH(p.device(), adam_step, p, g, m, v, t, options, grad_scale);
+  DISPATCH(p.device(), adam_step, p, g, m, v, t, options, grad_scale, scale, half);
 }
 
 }  // namespace kg

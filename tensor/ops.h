@@ -1,6 +1,7 @@
 // Every tensor operation that exists. Each checks its arguments, allocates its result and dispatches on the device;
-// none knows of gradients (autograd/functions.h pairs them). Inputs are contiguous unless "views" is said. f32 and f64.
-// Letters: B batch, T time, C channels, N rows, K classes or codes, H heads, D head width.
+// none knows of gradients (autograd/functions.h pairs them). Inputs are contiguous unless "views" is said. f32 and f64
+// on the CPU, f32 and bf16 on CUDA, where bf16 accumulates in f32: losses, statistics and gradients of weights are f32
+// then. Letters: B batch, T time, C channels, N rows, K classes or codes, H heads, D head width.
 #pragma once
 
 #include <tuple>
@@ -55,6 +56,7 @@ double max_abs_difference(const Tensor& x, const Tensor& y);
 
 // ---- reductions over `axes` (empty: all); keepdim leaves extents of 1
 Tensor sum(const Tensor& x, const std::vector<int>& axes = {}, bool keepdim = false);
+Tensor sum_accumulated(const Tensor& x, const std::vector<int>& axes);  // the same, f32 for bf16
 Tensor mean(const Tensor& x, const std::vector<int>& axes = {}, bool keepdim = false);
 Tensor max(const Tensor& x, int axis, bool keepdim = false);
 Tensor min(const Tensor& x, int axis, bool keepdim = false);
@@ -64,6 +66,7 @@ std::pair<Tensor, Tensor> topk(const Tensor& x, int64_t k);  // last axis: value
 Tensor cumsum(const Tensor& x, int axis, bool reverse = false);
 Tensor sum_to(const Tensor& x, const Shape& shape);  // undoes broadcasting: sums x down to `shape`
 double squared_norm(const Tensor& x);                // in double
+Tensor squared_norm_on_device(const Tensor& x);      // f32 () on x's device, without waiting for it
 
 // ---- matmul
 // (..., M, K) x (..., K, N) -> (..., M, N), leading axes broadcast; transposed views are taken as they are.
@@ -150,15 +153,30 @@ AttentionGradients attention_backward(const Tensor& gy, const Tensor& q, const T
 
 // ---- vector quantisation: argmin_k |x - C_k|^2, first of equals. x (N, C), codebook (K, C) -> i32 (N)
 Tensor nearest_code(const Tensor& x, const Tensor& codebook);
+// What a batch gives to each code: counts (K) and sums (K, C) of its rows; f32 for bf16.
+struct CodeStatistics {
+  Tensor counts, sums;
+};
+CodeStatistics code_statistics(const Tensor& ids, const Tensor& x, int64_t codes);
+// f64 (2): entropy -sum p log(p + 1e-7) of p = counts / rows, and the number of codes that are used.
+Tensor code_use(const Tensor& counts, int64_t rows);
+// In place: a code whose count n is below reset_below becomes its row of `spare` (K, C) (if `reset`), any other with
+// n > 1e-6 becomes code_sum / n (if `average`). n is of code_count if `average`, else of counts.
+void update_codebook(const Tensor& codebook, const Tensor& code_sum, const Tensor& code_count, const Tensor& counts,
+                     const Tensor& spare, bool average, bool reset, double reset_below);
 
 // ---- optimisation, on flat buffers
 struct AdamOptions {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = true;
 };
-// One step on p with gradient g * grad_scale; m and v are the moments, t >= 1 the number of this step.
+// One step on p with gradient g * grad_scale; m and v are the moments, t >= 1 the number of this step. Without waiting
+// for the device: `scale`, an f32 () beside p, multiplies the gradient as well, and where it is not finite nothing
+// changes. `half`, a bf16 tensor like p, receives the new values rounded.
 void adam_step(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, int64_t t,
-               const AdamOptions& options, double grad_scale);
+               const AdamOptions& options, double grad_scale, const Tensor& scale = {}, const Tensor& half = {});
+Tensor clip_scale(const Tensor& squared_norm,
+                  double max_norm);  // f32 (): min(1, max_norm / (norm + 1e-6)), NaN for NaN
 void lerp_(const Tensor& target, const Tensor& x, double weight);  // target += weight (x - target)
 
 }  // namespace kg

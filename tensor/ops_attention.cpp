@@ -92,4 +92,33 @@ Tensor nearest_code(const Tensor& x, const Tensor& codebook) {
   return ids;
 }
 
+CodeStatistics code_statistics(const Tensor& ids, const Tensor& x, int64_t codes) {
+  CHECK(x.rank() == 2 && ids.rank() == 1 && ids.numel() == x.size(0),
+        "[code_statistics] needs ids (N) and x (N, C), got ", ids.shape(), " and ", x.shape());
+  const Tensor counts = Tensor::zeros({codes, 1}, accumulator(x.dtype()), x.device()),
+               sums = Tensor::zeros({codes, x.size(1)}, accumulator(x.dtype()), x.device());
+  embedding_backward(counts, Tensor::ones({x.size(0), 1}, x.dtype(), x.device()), ids);
+  embedding_backward(sums, x, ids);
+  return {counts.reshape({codes}), sums};
+}
+Tensor code_use(const Tensor& counts, int64_t rows) {
+  const Tensor use = Tensor::empty({2}, Dtype::f64, counts.device());
+  DISPATCH(counts.device(), code_use_forward, use, counts.contiguous(), rows);
+  return use;
+}
+void update_codebook(const Tensor& codebook, const Tensor& code_sum, const Tensor& code_count, const Tensor& counts,
+                     const Tensor& spare, bool average, bool reset, double reset_below) {
+  const Shape& s = codebook.shape();
+  CHECK(codebook.rank() == 2 && code_sum.shape() == s && code_count.numel() == s[0] && counts.numel() == s[0],
+        "[update_codebook] codebook ", s, ", sums ", code_sum.shape(), ", counts ", code_count.shape(), " and ",
+        counts.shape(), " do not fit each other");
+  CHECK(!reset || (spare.defined() && spare.shape() == s), "[update_codebook] reset needs `spare` like the codebook");
+  for (const Tensor* t : {&codebook, &code_sum, &code_count, &counts})
+    CHECK(t->is_contiguous(), "[update_codebook] tensors must be contiguous");
+  codebook.bump_version();
+  const Tensor rows = reset ? spare.to(codebook.dtype()).contiguous() : Tensor();
+  DISPATCH(codebook.device(), update_codebook, codebook, code_sum, code_count, counts, rows, average, reset,
+           reset_below);
+}
+
 }  // namespace kg

@@ -60,7 +60,8 @@ void conv1d_backward_weight(const Tensor& out, const Tensor& gy, const Tensor& x
   CHECK(x.defined(), "[conv1d_backward_weight] x is undefined");
   const int64_t time = check_conv("conv1d_backward_weight", x.shape(), out, options);
   check_signal("conv1d_backward_weight", "gy", gy, {x.size(0), time, out.size(0)}, x.dtype());
-  check_signal("conv1d_backward_weight", "out", out, out.shape(), x.dtype());
+  CHECK(out.dtype() == x.dtype() || out.dtype() == accumulator(x.dtype()), "[conv1d_backward_weight] out is ",
+        name_of(out.dtype()), ", x is ", name_of(x.dtype()));
   CHECK(beta == 0 || beta == 1, "[conv1d_backward_weight] beta must be 0 or 1, is ", beta);
   if (out.numel() == 0) return;
   out.bump_version();

@@ -75,7 +75,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 
 void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double beta) {
   check_same(a, b, "matmul_into");
-  check_same(out, a, "matmul_into");
+  CHECK(out.device() == a.device() && (out.dtype() == a.dtype() || out.dtype() == accumulator(a.dtype())),
+        "[matmul_into] out is ", name_of(out.dtype()), ", the operands are ", name_of(a.dtype()));
   CHECK(out.rank() == 2 && a.rank() == 2 && b.rank() == 2, "[matmul_into] needs matrices, got ", a.shape(), " x ",
         b.shape(), " -> ", out.shape());
   CHECK(a.size(1) == b.size(0) && out.size(0) == a.size(0) && out.size(1) == b.size(1),
@@ -105,8 +106,8 @@ Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   CHECK(weight.dtype() == x.dtype() || (x.dtype() == Dtype::f32 && weight.dtype() == Dtype::bf16),
         "[linear_rows] weight must be ", name_of(x.dtype()), " like x, or bf16 for an f32 x; is ",
         name_of(weight.dtype()));
-  CHECK(is_float(x.dtype()) && x.dtype() != Dtype::bf16, "[linear_rows] computes in f32 or f64 on the CPU, got ",
-        name_of(x.dtype()));
+  CHECK(is_float(x.dtype()) && (x.dtype() != Dtype::bf16 || x.device() == Device::cuda),
+        "[linear_rows] computes in f32 or f64 on the CPU, got ", name_of(x.dtype()));
   CHECK(weight.is_contiguous(), "[linear_rows] weight must be contiguous, has strides ", weight.strides());
   const Tensor out = Tensor::empty(l.out, x.dtype(), x.device());
   DISPATCH(x.device(), linear_rows_forward, out.reshape({l.rows.size(0), l.out.back()}), l.rows, weight, bias);

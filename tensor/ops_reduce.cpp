@@ -43,10 +43,10 @@ Reduction plan(const Tensor& x, const std::vector<int>& axes, const char* op) {
   return r;
 }
 
-Tensor sum_scaled(const Tensor& x, const std::vector<int>& axes, bool keepdim, bool average) {
+Tensor sum_scaled(const Tensor& x, const std::vector<int>& axes, bool keepdim, bool average, Dtype dtype) {
   const Reduction r = plan(x, axes, average ? "mean" : "sum");
   CHECK(!average || r.count > 0, "[mean] over no elements, shape ", x.shape());
-  const Tensor out = Tensor::empty(keepdim ? r.result_keepdim : r.result, x.dtype(), x.device());
+  const Tensor out = Tensor::empty(keepdim ? r.result_keepdim : r.result, dtype, x.device());
   const double scale = average ? 1.0 / double(r.count) : 1.0;
   if (r.count == 0)
     out.fill(0);
@@ -84,8 +84,15 @@ Tensor extremum(const Tensor& x, int axis, bool keepdim, bool largest) {
 
 }  // namespace
 
-Tensor sum(const Tensor& x, const std::vector<int>& axes, bool keepdim) { return sum_scaled(x, axes, keepdim, false); }
-Tensor mean(const Tensor& x, const std::vector<int>& axes, bool keepdim) { return sum_scaled(x, axes, keepdim, true); }
+Tensor sum(const Tensor& x, const std::vector<int>& axes, bool keepdim) {
+  return sum_scaled(x, axes, keepdim, false, x.dtype());
+}
+Tensor sum_accumulated(const Tensor& x, const std::vector<int>& axes) {
+  return sum_scaled(x, axes, false, false, accumulator(x.dtype()));
+}
+Tensor mean(const Tensor& x, const std::vector<int>& axes, bool keepdim) {
+  return sum_scaled(x, axes, keepdim, true, x.dtype());
+}
 Tensor max(const Tensor& x, int axis, bool keepdim) { return extremum(x, axis, keepdim, true); }
 Tensor min(const Tensor& x, int axis, bool keepdim) { return extremum(x, axis, keepdim, false); }
 Tensor argmax(const Tensor& x, int axis) { return extremum_index(x, axis, true); }
@@ -121,6 +128,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 }
 
 double squared_norm(const Tensor& x) { return x.numel() ? DISPATCH(x.device(), squared_norm, x.contiguous()) : 0; }
+Tensor squared_norm_on_device(const Tensor& x) { return DISPATCH(x.device(), squared_norm_on_device, x.contiguous()); }
 bool all_finite(const Tensor& x) { return x.numel() == 0 || DISPATCH(x.device(), all_finite, x.contiguous()); }
 
 }  // namespace kg

@@ -6,7 +6,12 @@ namespace kg {
 namespace {
 template <class Fn>
 void fill_each(const Tensor& t, const char* op, Fn&& value) {
-  CHECK(t.is_contiguous() && t.device() == Device::cpu, "[", op, "] tensor must be contiguous and on the CPU");
+  CHECK(t.is_contiguous(), "[", op, "] tensor must be contiguous");
+  if (t.device() != Device::cpu) {  // the host's bits: a device rounds logarithms and cosines its own way
+    const Tensor host = Tensor::empty(t.shape(), t.dtype() == Dtype::bf16 ? Dtype::f32 : t.dtype());
+    fill_each(host, op, value);
+    return t.copy_from(host);
+  }
   t.bump_version();
   for_float(t.dtype(), op, [&](auto zero) {
     using T = decltype(zero);

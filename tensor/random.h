@@ -8,12 +8,6 @@
 
 #include "tensor/tensor.h"
 
-#ifdef __CUDACC__
-#define KG_HD __host__ __device__
-#else
-#define KG_HD
-#endif
-
 namespace kg {
 
 struct Philox {

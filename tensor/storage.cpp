@@ -3,9 +3,11 @@
 #include "tensor/storage.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <list>
 #include <map>
 #include <mutex>
+#include <utility>
 
 // Under AddressSanitizer a block's unused end and every cached block are off limits, as if each came from the system.
 #ifdef __SANITIZE_ADDRESS__
@@ -15,6 +17,10 @@
 #define ASAN_UNPOISON_MEMORY_REGION(data, bytes) ((void)(data), (void)(bytes))
 #endif
 
+#ifdef KG_CUDA
+#include "tensor/cuda/runtime.h"
+#endif
+
 namespace kg {
 namespace {
 
@@ -22,9 +28,17 @@ constexpr int64_t kAlignment = 64;
 constexpr int64_t kSmallStep = 512, kLargeStep = 2 << 20, kLargeFrom = 1 << 20;
 constexpr int64_t kCacheLimit = int64_t(4) << 30;
 
-class CachingAllocator {
+}  // namespace
+
+class MemoryPool {
  public:
-  explicit CachingAllocator(Device device) : device_(device) {}
+  // `kept`: blocks stay until the pool goes, since a captured graph uses them after they were freed.
+  explicit MemoryPool(Device device, bool kept = false) : device_(device), kept_(kept) {}
+  ~MemoryPool() { release_all(); }
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+  Device device() const { return device_; }
 
   void* allocate(int64_t bytes, int64_t& block_bytes) {
     const int64_t step = bytes >= kLargeFrom ? kLargeStep : kSmallStep;
@@ -39,7 +53,11 @@ class CachingAllocator {
       return hand_out(block, bytes, block_bytes);
     }
     void* data = system_allocate(wanted);
-    while (!data && !order_.empty()) {
+    if (!data && kept_) {
+      release_cache(device_);
+      data = system_allocate(wanted);
+    }
+    while (!data && !kept_ && !order_.empty()) {
       release_oldest();
       data = system_allocate(wanted);
     }
@@ -56,7 +74,7 @@ class CachingAllocator {
     stats_.cached += block_bytes;
     order_.push_back({data, block_bytes});
     free_.emplace(block_bytes, std::prev(order_.end()));
-    while (stats_.cached > kCacheLimit) release_oldest();
+    while (device_ == Device::cpu && stats_.cached > kCacheLimit) release_oldest();
   }
 
   void release_all() {
@@ -81,14 +99,31 @@ class CachingAllocator {
       ASAN_UNPOISON_MEMORY_REGION(block.data, size_t(bytes));
       ASAN_POISON_MEMORY_REGION(static_cast<char*>(block.data) + bytes, size_t(block.bytes - bytes));
     }
+#ifdef KG_CUDA_EMULATION
+    // Memory that was handed back is as undefined as new memory: reading it before writing shows.
+    if (device_ == Device::cuda) std::memset(block.data, 0xff, size_t(block.bytes));
+#endif
     stats_.in_use += block.bytes;
     stats_.peak = std::max(stats_.peak, stats_.in_use);
     return block.data;
   }
   void* system_allocate(int64_t bytes) {
     ++stats_.system_calls;
-    CHECK(device_ == Device::cpu, "[allocator] this build has no CUDA backend");
-    return std::aligned_alloc(size_t(kAlignment), size_t(bytes));
+    if (device_ == Device::cpu) return std::aligned_alloc(size_t(kAlignment), size_t(bytes));
+#ifdef KG_CUDA
+    return cuda::allocate(bytes);
+#else
+    fail(ErrorCode::runtime, "[allocator] this build has no CUDA backend; use --device cpu");
+#endif
+  }
+  void system_free(Block block) {
+    if (device_ == Device::cpu) {
+      ASAN_UNPOISON_MEMORY_REGION(block.data, size_t(block.bytes));
+      return std::free(block.data);
+    }
+#ifdef KG_CUDA
+    cuda::release(block.data);
+#endif
   }
   void release_oldest() {
     const Block block = order_.front();
@@ -99,33 +134,41 @@ class CachingAllocator {
       }
     order_.pop_front();
     stats_.cached -= block.bytes;
-    ASAN_UNPOISON_MEMORY_REGION(block.data, size_t(block.bytes));
-    std::free(block.data);
+    system_free(block);
   }
 
   Device device_;
+  bool kept_;
   std::mutex mutex_;
   std::list<Block> order_;                                   // free blocks, least recently freed first
   std::multimap<int64_t, std::list<Block>::iterator> free_;  // the same blocks by size
   AllocatorStats stats_;
 };
 
+namespace {
+
 // Never destroyed: tensors with static lifetime may be freed after it would be.
-CachingAllocator& allocator(Device device) {
-  static CachingAllocator* cpu = new CachingAllocator(Device::cpu);
-  static CachingAllocator* cuda = new CachingAllocator(Device::cuda);
+MemoryPool& pool_of(Device device) {
+  static MemoryPool* cpu = new MemoryPool(Device::cpu);
+  static MemoryPool* cuda = new MemoryPool(Device::cuda);
   return device == Device::cpu ? *cpu : *cuda;
 }
+thread_local std::shared_ptr<MemoryPool> current;
 
 }  // namespace
 
-AllocatorStats allocator_stats(Device device) { return allocator(device).stats(); }
-void release_cache(Device device) { allocator(device).release_all(); }
+AllocatorStats allocator_stats(Device device) { return pool_of(device).stats(); }
+void release_cache(Device device) { pool_of(device).release_all(); }
+
+std::shared_ptr<MemoryPool> make_memory_pool(Device device) { return std::make_shared<MemoryPool>(device, true); }
+MemoryPoolScope::MemoryPoolScope(std::shared_ptr<MemoryPool> pool) : before_(std::exchange(current, std::move(pool))) {}
+MemoryPoolScope::~MemoryPoolScope() { current = std::move(before_); }
 
 Storage::Storage(int64_t bytes, Device device) : bytes_(bytes), device_(device) {
   CHECK(bytes >= 0, "[storage] negative size ", bytes);
-  data_ = allocator(device).allocate(bytes > 0 ? bytes : 1, block_bytes_);
+  if (current && current->device() == device) pool_ = current;
+  data_ = (pool_ ? *pool_ : pool_of(device)).allocate(bytes > 0 ? bytes : 1, block_bytes_);
 }
-Storage::~Storage() { allocator(device_).free(data_, block_bytes_); }
+Storage::~Storage() { (pool_ ? *pool_ : pool_of(device_)).free(data_, block_bytes_); }
 
 }  // namespace kg

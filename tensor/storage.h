@@ -18,6 +18,22 @@ struct AllocatorStats {
 AllocatorStats allocator_stats(Device device);
 void release_cache(Device device);
 
+// Where blocks come from and go back to: one pool for each device, and one for each captured graph, whose memory nobody
+// else may get while the graph lives.
+class MemoryPool;
+std::shared_ptr<MemoryPool> make_memory_pool(Device device);
+// While it lives, this thread's storage on the pool's device comes from the pool.
+class MemoryPoolScope {
+ public:
+  explicit MemoryPoolScope(std::shared_ptr<MemoryPool> pool);
+  ~MemoryPoolScope();
+  MemoryPoolScope(const MemoryPoolScope&) = delete;
+  MemoryPoolScope& operator=(const MemoryPoolScope&) = delete;
+
+ private:
+  std::shared_ptr<MemoryPool> before_;
+};
+
 class Storage {
  public:
   Storage(int64_t bytes, Device device);
@@ -36,6 +52,7 @@ class Storage {
   void* data_ = nullptr;
   int64_t bytes_ = 0;
   int64_t block_bytes_ = 0;
+  std::shared_ptr<MemoryPool> pool_;  // null: the device's own
   Device device_ = Device::cpu;
 };
 

@@ -3,6 +3,10 @@
 #include "tensor/cpu/copy.h"
 #include "tensor/dispatch.h"
 
+#ifdef KG_CUDA
+#include "tensor/cuda/runtime.h"
+#endif
+
 namespace kg {
 
 Tensor Tensor::view_of(const std::shared_ptr<Storage>& storage, int64_t offset, const Shape& shape, Dtype dtype) {
@@ -184,26 +188,43 @@ Tensor Tensor::to(Dtype dtype) const {
   return t;
 }
 Tensor Tensor::to(Device device) const {
-  CHECK(device == device_, "[to] this build has no CUDA backend");
-  return *this;
+  if (device == device_) return *this;
+  const Tensor t = empty(shape_, dtype_, device);
+  t.copy_from(*this);
+  return t;
 }
 std::vector<double> Tensor::to_vector() const {
-  const Tensor t = to(Dtype::f64).contiguous();
+  const Tensor t = to(Device::cpu).to(Dtype::f64).contiguous();
   return {t.data<double>(), t.data<double>() + t.numel()};
 }
 double Tensor::item() const {
   CHECK(numel() == 1, "[item] tensor has shape ", shape_, ", not one element");
-  return reshape({1}).to(Dtype::f64).data<double>()[0];
+  return reshape({1}).to(Device::cpu).to(Dtype::f64).data<double>()[0];
 }
 void Tensor::fill(double value) const {
   if (numel() == 0) return;
   bump_version();
   DISPATCH(device_, fill, *this, value);
 }
+namespace {
+// Between the host and a device, in one piece: converted and packed on the side that it comes from.
+void copy_across(const Tensor& to, const Tensor& from) {
+  const Tensor packed = from.to(to.dtype()).contiguous();
+  const Tensor landing = to.is_contiguous() ? to : Tensor::empty(to.shape(), to.dtype(), to.device());
+#ifdef KG_CUDA
+  if (to.device() == Device::cuda)
+    cuda::copy_to_device(landing.raw(), packed.raw(), packed.bytes());
+  else
+    cuda::copy_to_host(landing.raw(), packed.raw(), packed.bytes());
+#endif
+  if (!to.is_contiguous()) to.copy_from(landing);
+}
+}  // namespace
 void Tensor::copy_from(const Tensor& source) const {
   CHECK(source.defined(), "[copy_from] source is undefined");
   const Tensor from = source.shape() == shape_ ? source : source.expand(shape_);
   if (numel() == 0) return;
+  if (from.device() != device_) return copy_across(*this, from);
   bump_version();
   DISPATCH(device_, copy, *this, from);
 }

@@ -42,12 +42,18 @@ class Tensor {
   Device device() const { return device_; }
   bool is_contiguous() const;
 
-  // First element; T must be the dtype's C++ type. Elements follow row-major only when is_contiguous().
+  // First element of a tensor in host memory; T must be the dtype's C++ type. Elements follow row-major only when
+  // is_contiguous().
   template <class T>
   T* data() const {
-    CHECK(defined() && dtype_of<T> == dtype_, "[data] tensor is ", defined() ? name_of(dtype_) : "undefined",
-          ", asked for ", name_of(dtype_of<T>));
-    return static_cast<T*>(storage_->data()) + offset_;
+    CHECK(device_ == Device::cpu, "[data] the tensor is on the GPU; copy it with to(Device::cpu) first");
+    return static_cast<T*>(device_data(dtype_of<T>));
+  }
+  // The same on any device; what is on the GPU is for kernels only.
+  void* device_data(Dtype dtype) const {
+    CHECK(defined() && dtype == dtype_, "[data] tensor is ", defined() ? name_of(dtype_) : "undefined", ", asked for ",
+          name_of(dtype));
+    return raw();
   }
   void* raw() const { return static_cast<char*>(storage_->data()) + offset_ * size_of(dtype_); }
 

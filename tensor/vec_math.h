@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "tensor/random.h"  // KG_HD
+#include "tensor/dtype.h"  // KG_HD
 
 // Always inlined: one call left inside a loop would keep the whole loop from being vectorised.
 #define KG_INLINE KG_HD inline __attribute__((always_inline))

@@ -37,8 +37,10 @@ for program in "$build"/bin/test_*; do
     tail -n 40 "$log"
   fi
   if [ "$skipped" -gt 0 ]; then
+    # One line a test, or one for all that were skipped for the same reason.
     awk '/^\[ RUN      \]/ {reason = ""; next} /: Skipped$/ {next} {reason = reason " " $0}
-         /\[  SKIPPED \] .* ms\)$/ {sub(/ *\[  SKIPPED \].*/, "", reason); print "  skipped " $4 ":" reason}' "$log"
+         /\[  SKIPPED \] .* ms\)$/ {sub(/ *\[  SKIPPED \].*/, "", reason); count[reason]++; names[reason] = names[reason] "  skipped " $4 ":" reason "\n"}
+         END {for (r in count) if (count[r] > 20) print "  skipped " count[r] " tests:" r; else printf "%s", names[r]}' "$log"
   fi
   passed=$((passed + ok)) failed=$((failed + bad))
   [ -n "$crash" ] && failed=$((failed + 1))

@@ -5,6 +5,8 @@
     python3 tools/compare_pytorch.py --bench build/bin/bench         every benchmark that has a peer here, one after the
                                                                      other, both programs in the same run
     python3 tools/compare_pytorch.py --filter vqvae --tiny           a self-test of the script, at toy sizes
+    python3 tools/compare_pytorch.py --device cuda --json FILE       PyTorch on a GPU, eager in f32 and compiled in bf16,
+                                                                     under the names of gpu_bench, which reads FILE
 
 A benchmark's name gives its sizes, so both sides do the same: linear/ROWSxINxOUT, vqvae_step/PRESET/BATCH, ...
 Training steps are forward, loss, backward and AdamW with the dropout of the recipe, from text features; the batches at
@@ -300,6 +302,62 @@ def table_row(name, row):
     return f"| {name} | {time_of('pytorch_s')} | {time_of('kinegrad_s')} | {ratio('ratio')} | {ratio('best_ratio')} |"
 
 
+# ---- a GPU: the names of tools/gpu_bench.cpp without the dtype, at its sizes
+GPU = {"gelu": ("gelu", 6528 * 1024), "add": ("add", 6528 * 1024), "layer_norm": ("layer_norm", 6528, 1024),
+       "layer_norm_backward": ("layer_norm_backward", 6528, 1024), "softmax": ("softmax", 6528, 513),
+       "cross_entropy": ("cross_entropy", 6528, 513), "attention": ("attention", "", 128, 51, 16, 64, "_causal", "_dropout"),
+       "attention_backward": ("attention", "_backward", 128, 51, 16, 64, "_causal", "_dropout"),
+       "linear": ("linear", 6528, 1024, 4096), "nearest_code": ("nearest_code", 4096, 512, 512),
+       "vqvae_step": ("vqvae_step", "paper", 256), "gpt_step": ("gpt_step", "paper", 128),
+       "generate_1": ("generate", "paper")}
+
+
+def time_on_gpu(run, seconds):
+    for _ in range(5):
+        run()
+    torch.cuda.synchronize()
+    times = []
+    for _ in range(REPETITIONS):
+        calls, start = 0, time.perf_counter()
+        while calls == 0 or time.perf_counter() - start < seconds / REPETITIONS:
+            for _ in range(8):
+                run()
+            torch.cuda.synchronize()
+            calls += 8
+        times.append((time.perf_counter() - start) / calls)
+    return statistics.median(times)
+
+
+def compare_on_gpu(args):
+    torch.set_default_device("cuda")
+    results = {"eager_f32": {}, "compiled_bf16": {}}
+    for name, (function, *sizes) in GPU.items():
+        if not re.search(args.filter, name):
+            continue
+        for mode, dtype in (("eager_f32", "f32"), ("compiled_bf16", "bf16")):
+            torch.manual_seed(0)
+            try:
+                run = globals()[function](*sizes)
+                if mode == "compiled_bf16":
+                    plain = run
+
+                    def autocast(plain=plain):
+                        with torch.autocast("cuda", torch.bfloat16):
+                            return plain()
+
+                    run = autocast if function == "generate" else torch.compile(autocast)
+                seconds = time_on_gpu(run, args.seconds)
+            except Exception as error:  # one that does not run here must not cost the others
+                print(f"{name} {mode}: {type(error).__name__}: {error}", file=sys.stderr)
+                continue
+            # our f32 beside their eager f32 as well as their compiled bf16, and the same for our bf16
+            for ours in ("f32", "bf16"):
+                results[mode][f"{name}/{ours}"] = seconds
+            print(f"{name} {mode}: {seconds * 1e3:.4f} ms", flush=True)
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(results))
+
+
 def main():
     global presets
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -310,7 +368,10 @@ def main():
     parser.add_argument("--seconds", type=float, default=2.0, help="for each benchmark and program (default: 2)")
     parser.add_argument("--json", help="write the figures to this file as well")
     parser.add_argument("--tiny", action="store_true", help="toy sizes, to try the script")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where PyTorch computes")
     args = parser.parse_args()
+    if args.device == "cuda":
+        return compare_on_gpu(args)
     if args.presets:
         presets = json.loads(pathlib.Path(args.presets).read_text())
     torch.set_num_threads(args.threads)

@@ -55,7 +55,7 @@ int run(Options& o) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / 60;
   };
   check_prompts(o.prompts);
-  start(o.run);
+  const Device device = start(o.run);
   const std::filesystem::path set_folder = o.run.out / "set";
   std::cerr << "1/3  the built-in set: " << o.clips << " clips and their mirror images\n";
   if (!(o.run.resume && std::filesystem::exists(set_folder / "train.txt")))
@@ -68,6 +68,7 @@ int run(Options& o) {
 
   std::cerr << "3/3  sentences to motions\n";
   const auto model = load_t2m_gpt(o.run.out / "gpt" / "last.safetensors");
+  model->to(device);
   GenerationOptions generation;
   generation.sampling.seed = o.run.seed;
   warn_unread_words(*model->text, o.prompts);

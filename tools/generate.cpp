@@ -39,7 +39,7 @@ std::vector<std::string> read_prompts(const Options& o) {
 }
 
 int run(Options& o) {
-  start(o.run);
+  const Device device = start(o.run);
   OutputFormats formats{false, false, false, false};
   bool html = false;
   std::istringstream list(o.formats);
@@ -62,6 +62,7 @@ int run(Options& o) {
   const std::vector<std::string> prompts = read_prompts(o);
   if (!o.length.empty()) o.generation.sampling.min_tokens = o.generation.sampling.max_tokens = parse_length(o.length);
   const auto model = load_t2m_gpt(o.model);
+  model->to(device);
   if (o.weights == "bf16") model->gpt.round_weights_to_bf16();
   if (!o.length.empty()) check_length(o.generation.sampling.max_tokens, model->gpt.config().context - 1);
   o.generation.sampling.seed = o.run.seed;

@@ -78,6 +78,7 @@ struct Table {
 
 void ask(const Options& o, const std::filesystem::path& model_path) {
   const auto model = load_t2m_gpt(model_path);
+  model->to(device_from(o.run.device));
   const std::vector<Prompt> prompts = held_out(o.run.out / "set", o.run.seed, o.sentences);
   Table table;
   SampleOptions sampling;

@@ -1,7 +1,5 @@
 #include "models/t2m_gpt/gpt.h"
 
-#include "nn/losses.h"
-
 namespace kg {
 
 CausalSelfAttention::CausalSelfAttention(int64_t width, int64_t heads, double dropout)
@@ -80,6 +78,7 @@ Gpt::Gpt(const GptConfig& config)
       trans_head(config) {
   reg("trans_base", trans_base);
   reg("trans_head", trans_head);
+  reg_buffer("positions", positions_, false);
   // Weights of linear layers and embeddings from N(0, 0.02), biases 0, norms 1 and 0.
   for (auto& [name, parameter] : named_parameters()) {
     if (parameter->rank() == 2)
@@ -108,10 +107,11 @@ void Gpt::round_weights_to_bf16() {
 
 std::vector<KeyValueCache> Gpt::make_caches(int64_t batch) const {
   const Shape shape{batch, config_.context, config_.heads, config_.width / config_.heads};
-  const Dtype dtype = trans_head.ln_f.weight.dtype();
+  const Tensor& like = trans_head.ln_f.weight.value;
   std::vector<KeyValueCache> caches;
   for (int64_t i = 0; i < config_.layers; ++i)
-    caches.push_back({Tensor::empty(shape, dtype), Tensor::empty(shape, dtype)});
+    caches.push_back(
+        {Tensor::empty(shape, like.dtype(), like.device()), Tensor::empty(shape, like.dtype(), like.device())});
   return caches;
 }
 
@@ -139,20 +139,25 @@ Tensor corrupt(const Tensor& ids, double keep, int64_t codes, Philox random) {
   return out;
 }
 
-Var gpt_loss(const Var& logits, const GptBatch& batch) {
+SampleTargets gpt_targets(const GptBatch& batch, Dtype dtype, Device device) {
   std::vector<int64_t> counts = batch.lengths;
   for (int64_t& n : counts) ++n;  // the end counts
-  return sample_mean_cross_entropy(logits, batch.ids, counts);
+  return sample_targets(batch.ids, counts, dtype, device);
+}
+Var gpt_loss(const Var& logits, const SampleTargets& targets) { return sample_mean_cross_entropy(logits, targets); }
+Var gpt_loss(const Var& logits, const GptBatch& batch) {
+  return gpt_loss(logits, gpt_targets(batch, logits.dtype(), logits.value.device()));
 }
 
+Tensor gpt_accuracy(const Tensor& logits, const SampleTargets& targets) {
+  const Tensor best = argmax(logits.reshape({targets.ids.numel(), logits.size(-1)}), -1);
+  const Dtype dtype = targets.weights.dtype();
+  const Tensor right = equal(best, targets.ids).to(dtype), zero = Tensor::scalar(0, dtype, logits.device());
+  const Tensor counted = sub(Tensor::scalar(1, dtype, logits.device()), equal(targets.weights, zero).to(dtype));
+  return div(sum(mul(right, counted)), sum(counted));
+}
 double gpt_accuracy(const Tensor& logits, const GptBatch& batch) {
-  const Tensor best = argmax(logits, -1);
-  const int64_t t = batch.ids.size(1);
-  int64_t right = 0, all = 0;
-  for (size_t b = 0; b < batch.lengths.size(); ++b)
-    for (int64_t i = 0; i <= batch.lengths[b]; ++i, ++all)
-      right += best.data<int32_t>()[int64_t(b) * t + i] == batch.ids.data<int32_t>()[int64_t(b) * t + i];
-  return double(right) / double(all);
+  return gpt_accuracy(logits, gpt_targets(batch, logits.dtype(), logits.device())).item();
 }
 
 }  // namespace kg

@@ -6,6 +6,7 @@
 #include "nn/dropout.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
+#include "nn/losses.h"
 #include "nn/norm.h"
 #include "nn/positions.h"
 
@@ -101,5 +102,9 @@ Tensor corrupt(const Tensor& ids, double keep, int64_t codes, Philox random);
 Var gpt_loss(const Var& logits, const GptBatch& batch);
 // Share of the tokens (and ends) that the largest logit predicts.
 double gpt_accuracy(const Tensor& logits, const GptBatch& batch);
+// The same for targets that are already on the model's device; the accuracy stays there, f32 ().
+SampleTargets gpt_targets(const GptBatch& batch, Dtype dtype, Device device);
+Var gpt_loss(const Var& logits, const SampleTargets& targets);
+Tensor gpt_accuracy(const Tensor& logits, const SampleTargets& targets);
 
 }  // namespace kg

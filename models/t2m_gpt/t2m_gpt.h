@@ -26,10 +26,14 @@ struct T2mGpt {
   std::vector<Tensor> generate(const std::vector<std::string>& captions, const std::vector<uint64_t>& streams,
                                const SampleOptions& options);
   void train(bool on);
+  void to(Device device);
 
   MotionTokenizer tokenizer;
   std::unique_ptr<TextEncoder> text;
   Gpt gpt;
+
+ private:
+  std::unique_ptr<Decoder> decoder_;  // of the last batch's size
 };
 
 }  // namespace kg

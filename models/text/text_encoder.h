@@ -14,9 +14,18 @@
 
 namespace kg {
 
+// Captions as the tensors that an encoder reads, on its device: words (B, L) i32, mask (B, L) u8 that is 0 at pads, and
+// share (B, L, 1), 1 / number of words and 0 at pads.
+struct TextBatch {
+  Tensor words, mask, share;
+};
+
 class TextEncoder : public Module {
  public:
-  virtual Var encode(const std::vector<std::string>& captions) const = 0;  // (B, width)
+  // Padded to the longest caption, or to `length` words where that is more.
+  virtual TextBatch prepare(const std::vector<std::string>& captions, int64_t length = 0) const = 0;
+  virtual Var encode(const TextBatch& batch) const = 0;  // (B, width)
+  Var encode(const std::vector<std::string>& captions) const { return encode(prepare(captions)); }
   virtual int64_t width() const = 0;
 };
 
@@ -30,7 +39,9 @@ struct WordTransformerConfig {
 class WordTransformer : public TextEncoder {
  public:
   WordTransformer(WordVocabulary vocabulary, const WordTransformerConfig& config);
-  Var encode(const std::vector<std::string>& captions) const override;
+  TextBatch prepare(const std::vector<std::string>& captions, int64_t length = 0) const override;
+  using TextEncoder::encode;
+  Var encode(const TextBatch& batch) const override;
   int64_t width() const override { return config_.width; }
   const WordVocabulary& vocabulary() const { return vocabulary_; }
   const WordTransformerConfig& config() const { return config_; }

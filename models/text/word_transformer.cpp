@@ -25,29 +25,33 @@ WordTransformer::WordTransformer(WordVocabulary vocabulary, const WordTransforme
   reg("transformer", transformer);
 }
 
-Var WordTransformer::encode(const std::vector<std::string>& captions) const {
+TextBatch WordTransformer::prepare(const std::vector<std::string>& captions, int64_t length) const {
   const int64_t batch = int64_t(captions.size());
   CHECK(batch > 0, "[text encoder] no captions");
   std::vector<std::vector<int>> ids;
-  size_t longest = 0;
+  size_t longest = size_t(std::min(length, config_.max_words));
   for (const std::string& caption : captions) {
     ids.push_back(vocabulary_.encode(caption, size_t(config_.max_words)));
     longest = std::max(longest, ids.back().size());
   }
   const int64_t t = int64_t(longest);
-  const Tensor padded = Tensor::zeros({batch, t}, Dtype::i32), mask = Tensor::zeros({batch, t}, Dtype::u8);
-  const Dtype dtype = words.weight.dtype();
-  const Tensor share = Tensor::zeros({batch, t, 1}, dtype);  // 1 / number of words, 0 at pads
+  TextBatch out{Tensor::zeros({batch, t}, Dtype::i32), Tensor::zeros({batch, t}, Dtype::u8), {}};
+  const Tensor share = Tensor::zeros({batch, t, 1}, Dtype::f64);
   for (int64_t b = 0; b < batch; ++b) {
     const int64_t n = int64_t(ids[size_t(b)].size());
-    std::copy_n(ids[size_t(b)].data(), n, padded.data<int32_t>() + b * t);
-    mask.select(0, b).slice(0, 0, n).fill(1);
+    std::copy_n(ids[size_t(b)].data(), n, out.words.data<int32_t>() + b * t);
+    out.mask.select(0, b).slice(0, 0, n).fill(1);
     share.select(0, b).slice(0, 0, n).fill(1.0 / double(n));
   }
+  const Tensor& like = words.weight.value;
+  out.share = share.to(like.dtype());
+  return {out.words.to(like.device()), out.mask.to(like.device()), out.share.to(like.device())};
+}
+
+Var WordTransformer::encode(const TextBatch& batch) const {
   AttentionMask attention;
-  attention.key_mask = mask;
-  const Var x = transformer(positions(words(padded)), attention);
-  return sum(x * Var(share), {1});
+  attention.key_mask = batch.mask;
+  return sum(transformer(positions(words(batch.words)), attention) * Var(batch.share), {1});
 }
 
 }  // namespace kg

@@ -1,7 +1,6 @@
 #include "models/tokenizer/quantizer.h"
 
 #include <cmath>
-#include <numeric>
 
 #include "nn/distributed.h"
 #include "nn/losses.h"
@@ -53,7 +52,8 @@ Tensor Quantizer::ids(const Tensor& x) const {
   const Shape& s = x.shape();
   Shape shape = s;
   shape.erase(s.rank() - 1);
-  return nearest_code(x.contiguous().reshape({-1, s.back()}), codebook.value).reshape(shape);
+  const Tensor rows = x.to(codebook.dtype()).contiguous().reshape({-1, s.back()});
+  return nearest_code(rows, codebook.value).reshape(shape);
 }
 Tensor Quantizer::codes(const Tensor& ids) const { return embedding(codebook.value, ids); }
 
@@ -62,7 +62,7 @@ Tensor Quantizer::tile(const Tensor& own) const {
   const Tensor x = first_rows_over_ranks(own, k);
   const int64_t n = x.size(0);
   if (n == k) return x;
-  const Tensor out = Tensor::empty({k, d}, x.dtype());
+  const Tensor out = Tensor::empty({k, d}, x.dtype(), x.device());
   fill_normal(out, 0, 0.01 / std::sqrt(double(d)), default_generator().next());
   for (int64_t at = 0; at < k; at += n) {
     const int64_t rows = std::min(n, k - at);
@@ -80,56 +80,45 @@ void Quantizer::start(const Tensor& x) {
   initialized.fill(1);
 }
 
-void Quantizer::update(const Tensor& x, const Tensor& ids, const Tensor& counts) {
+void Quantizer::update(const Tensor& x, const CodeStatistics& batch) {
   const KeepVersion keep(codebook.value);
-  const int64_t k = codebook.size(0);
-  const Tensor sums = index_add(codebook.shape(), 0, ids, x);
-  world().all_reduce_sum(sums);
-  lerp_(code_sum, sums, 1 - decay_);
-  lerp_(code_count, counts, 1 - decay_);
+  world().all_reduce_sum(batch.sums);
+  lerp_(code_sum, batch.sums, 1 - decay_);
+  lerp_(code_count, batch.counts, 1 - decay_);
   const bool average = update_ == CodebookUpdate::ema || update_ == CodebookUpdate::ema_reset;
   const bool reset = update_ == CodebookUpdate::reset || update_ == CodebookUpdate::ema_reset;
-  const Tensor spare = reset ? tile(x) : Tensor();
-  const std::vector<double> count = (average ? code_count : counts).to_vector();
-  for (int64_t i = 0; i < k; ++i) {
-    const Tensor code = codebook.value.select(0, i);
-    const bool alive = count[size_t(i)] >= reset_below_;
-    if (reset && !alive)
-      code.copy_from(spare.select(0, i));
-    else if (average && count[size_t(i)] > 1e-6)
-      code.copy_from(affine(code_sum.select(0, i), 1 / count[size_t(i)], 0));
-  }
+  update_codebook(codebook.value, code_sum, code_count, batch.counts, reset ? tile(x) : Tensor(), average, reset,
+                  reset_below_);
 }
 
-Quantizer::Output Quantizer::operator()(const Var& x) {
+Quantizer::Output Quantizer::operator()(const Var& in) {
+  const Var x = in_dtype(in, codebook.dtype());  // distances and averages in f32 where the rest is bf16
   const int64_t k = codebook.size(0), d = codebook.size(1);
   const Tensor flat = x.value.contiguous().reshape({-1, d});
-  if (training() && initialized.item() == 0) start(flat);
+  if (training() && checked_ != initialized.version()) {
+    if (initialized.item() == 0) start(flat);
+    checked_ = initialized.version();
+  }
 
   Output out;
   Quantized q = quantize_straight_through(x, codebook.value);
-  out.y = q.y;
+  out.y = in_dtype(q.y, in.dtype());
   out.ids = q.ids;
   // The codes as they are now: the update below changes the codebook for the next batch only.
   out.loss = mse_loss(x, Var(q.y.value));
   if (codebook.requires_grad())
     out.loss = out.loss + mse_loss(reshape(embedding(codebook, q.ids), x.shape()), detach(x));
 
-  const Tensor counts = index_add({k, 1}, 0, q.ids, Tensor::ones({flat.size(0), 1}, x.dtype())).reshape({k});
-  if (training()) world().all_reduce_sum(counts);
-  const std::vector<double> uses = counts.to_vector();
-  const double vectors = std::accumulate(uses.begin(), uses.end(), 0.0);
-  double entropy = 0;
-  out.used = 0;
-  for (double n : uses) {
-    const double p = n / vectors;
-    entropy -= p * std::log(p + 1e-7);
-    out.used += n > 0;
+  const CodeStatistics batch = code_statistics(q.ids, flat, k);
+  int64_t vectors = flat.size(0);
+  if (training() && world().size() > 1) {
+    world().all_reduce_sum(batch.counts);
+    vectors = int64_t(sum(batch.counts).item());
   }
-  out.perplexity = std::exp(entropy);
+  out.use = code_use(batch.counts, vectors);
   if (training() && update_ != CodebookUpdate::learned) {
     NoGrad guard;
-    update(flat, q.ids, counts);
+    update(flat, batch);
   }
   return out;
 }

@@ -3,6 +3,9 @@
 // d).
 #pragma once
 
+#include <cmath>
+#include <optional>
+
 #include "nn/module.h"
 
 namespace kg {
@@ -21,11 +24,12 @@ class Quantizer : public Module {
   Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay = 0.99, double reset_below = 1);
 
   struct Output {
-    Var y;              // the codes, with the gradient of x passed straight through
-    Var loss;           // commitment loss mean |x - sg(code)|^2 (+ codebook loss mean |sg(x) - code|^2 where learned)
-    Tensor ids;         // (N) i32
-    double perplexity;  // exp(entropy) of the batch's code use, all ranks'
-    int64_t used;       // codes that the batch uses
+    Var y;       // the codes, with the gradient of x passed straight through
+    Var loss;    // commitment loss mean |x - sg(code)|^2 (+ codebook loss mean |sg(x) - code|^2 where learned)
+    Tensor ids;  // (N) i32
+    Tensor use;  // f64 (2): entropy of all ranks' code use, codes that it uses. Reading them waits for the device.
+    double perplexity() const { return std::exp(use.select(0, 0).item()); }
+    int64_t used() const { return int64_t(use.select(0, 1).item()); }
   };
   // x (..., d). In training mode the first batch fills the codebook, and each batch then updates it after its use. A
   // batch is that of all ranks of world(), so all hold the same codebook.
@@ -41,11 +45,12 @@ class Quantizer : public Module {
 
  private:
   void start(const Tensor& x);
-  void update(const Tensor& x, const Tensor& ids, const Tensor& counts);
+  void update(const Tensor& x, const CodeStatistics& batch);
   Tensor tile(const Tensor& x) const;  // the first K rows of all x, repeated with a little noise if there are fewer
 
   CodebookUpdate update_;
   double decay_, reset_below_;
+  std::optional<uint32_t> checked_;  // the version of `initialized` that was seen to be 1, to read it just once
 };
 
 }  // namespace kg

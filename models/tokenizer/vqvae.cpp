@@ -72,7 +72,7 @@ VqVae::Output VqVae::operator()(const Var& x) {
   CHECK(x.size(1) % kFramesPerToken == 0 && x.size(1) > 0, "[vqvae] length must be a multiple of ", kFramesPerToken,
         ", is ", x.size(1));
   Output out;
-  out.encoded = vqvae.encoder(x);
+  out.encoded = vqvae.encoder(in_dtype(x, dtype()));
   out.quantized = vqvae.quantizer(out.encoded);
   out.reconstruction = vqvae.decoder(out.quantized.y);
   return out;
@@ -82,20 +82,21 @@ VqVae::Loss VqVae::loss(const Output& output, const Tensor& x) const {
   const int64_t first = 4, last = 4 + (config_.features + 1) / 12 * 3 - 3;  // joints but the root, three numbers each
   const auto block = [&](const Var& v) { return contiguous(slice(v, 2, first, last)); };
   Loss l;
-  l.reconstruction = smooth_l1_loss(output.reconstruction, x);
+  const Var made = in_dtype(output.reconstruction, x.dtype());
+  l.reconstruction = smooth_l1_loss(made, x);
   l.commitment = output.quantized.loss;
-  l.position = smooth_l1_loss(block(output.reconstruction), block(Var(x)));
+  l.position = smooth_l1_loss(block(made), block(Var(x)));
   l.total = l.reconstruction + config_.commitment * l.commitment + config_.position * l.position;
   return l;
 }
 
 Tensor VqVae::encode(const Tensor& x) const {
   NoGrad guard;
-  return vqvae.quantizer.ids(vqvae.encoder(x).value);
+  return vqvae.quantizer.ids(vqvae.encoder(in_dtype(Var(x), dtype())).value);
 }
 Tensor VqVae::decode(const Tensor& ids) const {
   NoGrad guard;
-  return vqvae.decoder(vqvae.quantizer.codes(ids)).value;
+  return vqvae.decoder(in_dtype(Var(vqvae.quantizer.codes(ids)), dtype())).value;
 }
 
 }  // namespace kg

@@ -3,6 +3,7 @@
 #include "tensor/cpu/quantize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "tensor/cpu/matmul.h"
@@ -51,6 +52,36 @@ void nearest_code_forward(const Tensor& ids, const Tensor& x, const Tensor& code
       gemm_tile<T>(e - b, codes, width, {xs + b * width, width, 1}, {c, 1, width}, T(0), products, codes);
       for (int64_t r = b; r < e; ++r) out[r] = nearest(products + (r - b) * codes, norm, codes);
     });
+  });
+}
+
+void code_use_forward(const Tensor& use, const Tensor& counts, int64_t rows) {
+  double entropy = 0, used = 0;
+  for (double n : counts.to_vector()) {
+    const double p = n / double(rows);
+    entropy -= p * std::log(p + 1e-7);
+    used += n > 0;
+  }
+  use.data<double>()[0] = entropy;
+  use.data<double>()[1] = used;
+}
+
+void update_codebook(const Tensor& codebook, const Tensor& code_sum, const Tensor& code_count, const Tensor& counts,
+                     const Tensor& spare, bool average, bool reset, double reset_below) {
+  const std::vector<double> count = (average ? code_count : counts).to_vector();
+  for_float(codebook.dtype(), "update_codebook", [&](auto zero) {
+    using T = decltype(zero);
+    const int64_t width = codebook.size(1);
+    for (size_t i = 0; i < count.size(); ++i) {
+      T* code = codebook.data<T>() + int64_t(i) * width;
+      if (reset && !(count[i] >= reset_below)) {
+        std::copy_n(spare.data<T>() + int64_t(i) * width, width, code);
+      } else if (average && count[i] > 1e-6) {
+        const T scale = T(1 / count[i]);
+        const T* sum = code_sum.data<T>() + int64_t(i) * width;
+        for (int64_t c = 0; c < width; ++c) code[c] = scale * sum[c] + T(0);
+      }
+    }
   });
 }
 

@@ -93,6 +93,12 @@ double squared_norm(const Tensor& x) {
   });
 }
 
+Tensor squared_norm_on_device(const Tensor& x) { return Tensor::scalar(cpu::squared_norm(x)); }
+Tensor clip_scale(const Tensor& squared_norm, double max_norm) {
+  const double norm = std::sqrt(squared_norm.item());
+  return Tensor::scalar(norm - norm == 0 ? std::min(1.0, max_norm / (norm + 1e-6)) : norm - norm);
+}
+
 bool all_finite(const Tensor& x) {
   return for_float(x.dtype(), "all_finite", [&](auto zero) {
     using T = decltype(zero);

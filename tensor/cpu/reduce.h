@@ -8,6 +8,8 @@ namespace kg::cpu {
 void sum_rows(const Tensor& out, const Tensor& x, double scale);     // (R, n) -> (R)
 void sum_columns(const Tensor& out, const Tensor& x, double scale);  // (n, C) -> (C)
 double squared_norm(const Tensor& x);
+Tensor squared_norm_on_device(const Tensor& x);  // the same, f32 ()
+Tensor clip_scale(const Tensor& squared_norm, double max_norm);
 bool all_finite(const Tensor& x);
 // (outer, n, inner) -> (outer, inner), i32 places of the largest (smallest) along n, first of equals; NaN wins
 void arg_extremum(const Tensor& index, const Tensor& x, bool largest);

@@ -125,6 +125,8 @@ void add_views(Rows& rows) {
   add("slice", "overlapping", x, [](const Var& v) { return slice(v, 0, 0, 2) * slice(v, 0, 1, 3); });
   add("select", "", x, [](const Var& v) { return select(v, 1, 2); });
   add("select", "last", x, [](const Var& v) { return select(v, -1, 0); });
+  add("cast", "", x, [](const Var& v) { return cast(cast(v, Dtype::f64), v.dtype()); });
+  add("in_dtype", "", x, [](const Var& v) { return in_dtype(in_dtype(v, Dtype::f64), v.dtype()); });
   add("contiguous", "", x, [](const Var& v) { return contiguous(transpose(v, 0, 2)); });
   add("split", "", x, [](const Var& v) {
     const std::vector<Var> parts = split(v, 1, 3);  // the last is smaller

@@ -54,7 +54,7 @@ TEST(Gradients, TokenizerWithItsCodesHeldFast) {
     backward(loss);
     std::vector<Tensor> gradients;
     for (Var* leaf : leaves) gradients.push_back(leaf->grad().defined() ? leaf->grad() : zeros_like(leaf->value));
-    EXPECT_GT(out.quantized.used, 1);
+    EXPECT_GT(out.quantized.used(), 1);
 
     const auto held_fast = [&] {
       VqVae::Output o;

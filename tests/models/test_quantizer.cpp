@@ -34,8 +34,8 @@ void expect_codebook(CodebookUpdate update, const Values& codes) {
   const Quantizer::Output out = (*q)(batch());
   EXPECT_EQ(out.ids.to_vector(), (Values{0, 0, 1, 1}));
   EXPECT_EQ(out.y.value.to_vector(), (Values{0, 0, 0, 0, 10, 10, 10, 10})) << "the codes before the update";
-  EXPECT_EQ(out.used, 2);
-  EXPECT_NEAR(out.perplexity, 2, 1e-6);
+  EXPECT_EQ(out.used(), 2);
+  EXPECT_NEAR(out.perplexity(), 2, 1e-6);
   // mean of 1, 9, 1, 1; with a learned codebook the codebook loss has the same value again
   const bool learned = update == CodebookUpdate::learned || update == CodebookUpdate::reset;
   EXPECT_FLOAT_EQ(float(out.loss.item()), learned ? 6 : 3);

@@ -23,7 +23,7 @@ Course run(CodebookUpdate update, int64_t codes) {
     const Tensor batch = Tensor::empty({10, 2});
     fill_normal(batch, 0, 1, {3, i});
     const Quantizer::Output out = q(Var(batch.slice(0, part.begin, part.end).clone(), true));
-    course.figures.insert(course.figures.end(), {out.perplexity, double(out.used)});
+    course.figures.insert(course.figures.end(), {out.perplexity(), double(out.used())});
     course.figures.push_back(mean_over_ranks({out.loss.item()}, part.share())[0]);
     if (!q.codebook.requires_grad()) continue;
     AdamW adam(q, {.lr = 0.1});
@@ -72,7 +72,7 @@ TEST(QuantizerRanks, EvaluationOnOneRankAloneWaitsForNone) {
     Quantizer q(4, 2, CodebookUpdate::ema_reset);
     q.eval();
     if (r != 0) return;
-    EXPECT_EQ(q(Var(Tensor::ones({5, 2}))).used, 1);
+    EXPECT_EQ(q(Var(Tensor::ones({5, 2}))).used(), 1);
   });
 }
 

@@ -78,7 +78,8 @@ void train(const std::string& prefix, const Tolerance& t) {
     const double after = step == 0 ? t.forward : 10 * t.forward;  // the weights differ by now, too
     expect_losses(loss, numbered((prefix + "loss.").c_str(), step), after);
     expect_same_ids(out.quantized.ids, golden().get(numbered((prefix + "ids.").c_str(), step)), "ids");
-    EXPECT_NEAR(out.quantized.perplexity, golden().get(numbered((prefix + "perplexity.").c_str(), step)).item(), 1e-6);
+    EXPECT_NEAR(out.quantized.perplexity(), golden().get(numbered((prefix + "perplexity.").c_str(), step)).item(),
+                1e-6);
     expect_quantizer(model.quantizer(), numbered((prefix + "q.").c_str(), step), after);
     if (filled) expect_golden_step(model, golden(), step, recipe().lr, t.dtype);
   }

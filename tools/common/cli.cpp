@@ -15,6 +15,7 @@
 
 #include "data/formats/file.h"
 #include "nn/distributed.h"
+#include "tensor/device.h"
 #include "tensor/parallel.h"
 
 namespace kg {
@@ -330,6 +331,8 @@ void add_training_options(Cli& cli, RunOptions& options) {
       .required()
       .value_name("RUN");
   cli.add("resume", &options.resume, "go on from the last checkpoint in RUN, with its configuration").transient();
+  cli.add("precision", &options.precision, "of products on CUDA: tf32 rounds their inputs, bf16 all activations")
+      .choices({"fp32", "tf32", "bf16"});
   cli.add("force", &options.force, "start anew in a folder that holds a run").transient();
 }
 
@@ -347,12 +350,14 @@ int threads_of_rank(int wished) {
 
 Device start(const RunOptions& options) {
   set_threads(threads_of_rank(options.threads));
-  CHECK(options.device != "cuda",
-        "--device cuda: this build has no CUDA backend; use --device cpu, or build where nvcc is installed");
+  const Device device = device_from(options.device);
+  if (options.precision == "bf16" && device == Device::cpu)
+    fail(ErrorCode::usage, "--precision bf16 computes on CUDA only; use fp32 here, or --device cuda");
+  set_tf32(options.precision == "tf32");
   if (options.device == "auto" && !options.quiet && leads())
-    std::cerr << "device: CPU, " << threads() << (threads() == 1 ? " thread" : " threads")
+    std::cerr << "device: " << describe(device)
               << (world().size() > 1 ? " in each of " + std::to_string(world().size()) + " processes\n" : "\n");
-  return Device::cpu;
+  return device;
 }
 
 int run_main(int argc, char** argv, const std::function<int(int, char**)>& body) {

@@ -113,14 +113,17 @@ struct RunOptions {
   uint64_t seed = 0;
   int threads = 0;  // 0: all cores
   std::string device = "auto";
+  std::string precision = "fp32";
   bool quiet = false, resume = false, force = false;
 };
 
 // --seed --threads --device --quiet; a program adds --out with its own words.
 void add_run_options(Cli& cli, RunOptions& options);
-// --out --resume --force of a training program; `--out RUN --resume` takes the configuration of RUN/config.json.
+// --out --resume --force --precision of a training program; `--out RUN --resume` takes the configuration of
+// RUN/config.json.
 void add_training_options(Cli& cli, RunOptions& options);
-// Sets the number of threads and resolves --device: an error for cuda in a build without it; auto says what it took.
+// Sets the number of threads and resolves --device: an error that says why for a cuda that cannot be used; auto says
+// what it took.
 Device start(const RunOptions& options);
 
 // Runs a program's body. An Error is printed as one `error:` line and becomes its exit code; out of memory is 4.

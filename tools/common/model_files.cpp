@@ -145,7 +145,8 @@ Json to_json(const WordTransformerConfig& c) {
 }
 
 void append(TensorFile& file, const std::string& prefix, const NamedTensors& entries) {
-  for (const auto& [name, tensor] : entries) file.tensors.emplace_back(prefix + name, tensor.contiguous());
+  for (const auto& [name, tensor] : entries)
+    file.tensors.emplace_back(prefix + name, tensor.to(Device::cpu).contiguous());
 }
 NamedTensors extract(const TensorFile& file, const std::string& prefix) {
   NamedTensors found;

@@ -9,6 +9,7 @@
 #include "data/sets/humanml3d.h"
 #include "data/sets/sampling.h"
 #include "nn/distributed.h"
+#include "tools/common/captured_step.h"
 
 namespace kg {
 namespace {
@@ -32,6 +33,11 @@ void report(const Dataset& set, bool quiet) {
   say(quiet, "train: " + set.summary());
   for (size_t i = 0; i < std::min(kShown, set.bad_captions.size()); ++i) say(quiet, "  " + set.bad_captions[i]);
 }
+
+constexpr double kNoClip = 1e30;  // above any norm that is finite
+
+// What activations and products are computed in.
+Dtype compute_dtype(const RunOptions& run) { return run.precision == "bf16" ? Dtype::bf16 : Dtype::f32; }
 
 // This process's part of each batch.
 Part part_of_batch(int64_t batch) {
@@ -73,6 +79,7 @@ void add_recipe_options(Cli& cli, Training& t, const char* batch) {
 void add_options(Cli& cli, TokenizerTraining& t) {
   add_data_option(cli, t.data);
   add_training_options(cli, t.run);
+  add_run_options(cli, t.run);
   cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
              [&t](const std::string& name) { t.recipe = tokenizer_preset(name); });
   cli.group("Model and training");
@@ -84,8 +91,6 @@ void add_options(Cli& cli, TokenizerTraining& t) {
   cli.add("width", &t.recipe.model.width, "channels, and width of a code").range(1, 8192);
   cli.add("codes,nb-code", &t.recipe.model.codes, "codebook size").range(2, 65536);
   cli.add("quantizer", &t.quantizer, "codebook update").choices({"ema_reset", "ema", "reset", "learned"});
-  cli.group("Run");
-  add_run_options(cli, t.run);
 }
 
 void add_options(Cli& cli, GptTraining& t) {
@@ -94,6 +99,7 @@ void add_options(Cli& cli, GptTraining& t) {
       .required()
       .value_name("RUN");
   add_training_options(cli, t.run);
+  add_run_options(cli, t.run);
   cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
              [&t](const std::string& name) { t.recipe = gpt_preset(name); });
   cli.group("Model and training");
@@ -104,8 +110,6 @@ void add_options(Cli& cli, GptTraining& t) {
   cli.add("width,embed-dim-gpt", &t.recipe.model.width, "transformer width").range(1, 16384);
   cli.add("layers,num-layers", &t.recipe.model.layers, "transformer layers").range(1, 256);
   cli.add("heads,n-head-gpt", &t.recipe.model.heads, "attention heads").range(1, 256);
-  cli.group("Run");
-  add_run_options(cli, t.run);
 }
 
 ReconstructionError reconstruction_error(MotionTokenizer& tokenizer, const std::vector<Tensor>& features) {
@@ -141,14 +145,18 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
   default_generator() = {t.run.seed, 0};
   MotionTokenizer tokenizer(recipe.model);
   tokenizer.statistics = eval_statistics(train.statistics, recipe.root_weight);
+  const Device device = device_from(t.run.device);
+  tokenizer.model.to(device);
   say(quiet, "tokenizer " + t.preset + ": " + std::to_string(tokenizer.model.parameter_count()) + " parameters");
-  AdamW optimizer(tokenizer.model,
-                  {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2, .weight_decay = recipe.weight_decay});
+  AdamW optimizer({ParameterGroup{tokenizer.model.named_parameters(), recipe.weight_decay, 1}},
+                  {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2}, compute_dtype(t.run));
   TrainingState state;
   state.random = default_generator();
   if (folder.resuming()) {
     const TensorFile file = read_checkpoint(folder.last(), kTokenizerKind);
+    optimizer.parameters().use_values(true);
     load_tokenizer_weights(tokenizer, file, folder.last().string());
+    optimizer.parameters().use_values(false);
     state = load_training(file, optimizer, folder.last().string());
   }
   if (leads()) folder.write_config(config);
@@ -163,21 +171,33 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
   loop.kind = kTokenizerKind;
   loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
   loop.samples = recipe.batch;
+  // A batch with fewer vectors than codes is filled up with noise that the host draws.
+  const bool fills = recipe.batch * recipe.window / kFramesPerToken >= recipe.model.codes;
+  CapturedStep step(device, fills && world().size() == 1, "tokenizer", quiet);
   loop.step_columns = {"loss", "reconstruction", "commitment", "position", "perplexity", "codes", "lr"};
   loop.step = [&](int64_t i) -> std::vector<double> {
     tokenizer.model.train();
     const Tensor x = windows.batch(i, int(part.begin), int(part.end));
     const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 2.0 / 3);
-    optimizer.zero_grad();
-    const VqVae::Output out = tokenizer.model(Var(x));
-    const VqVae::Loss loss = tokenizer.model.loss(out, x);
-    std::vector<double> figures = mean_over_ranks(
-        {loss.total.item(), loss.reconstruction.item(), loss.commitment.item(), loss.position.item()}, part.share());
-    if (std::isfinite(figures[0])) {
+    const std::vector<Tensor>& results = step.run({x}, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+      optimizer.zero_grad();
+      const VqVae::Output out = tokenizer.model(Var(in[0]));
+      const VqVae::Loss loss = tokenizer.model.loss(out, in[0]);
       backward_over_ranks(loss.total, part, optimizer.parameters());
-      optimizer.step(lr);
-    }
-    figures.insert(figures.end(), {out.quantized.perplexity, double(out.quantized.used), lr});
+      const Tensor& use = out.quantized.use;
+      return {loss.total.value,
+              loss.reconstruction.value,
+              loss.commitment.value,
+              loss.position.value,
+              use.select(0, 0),
+              use.select(0, 1),
+              optimizer.clip_grad_norm_on_device(kNoClip).scale};
+    });
+    optimizer.step(lr, results.back());
+    const std::vector<double> read = read_scalars(results);
+    std::vector<double> figures = mean_over_ranks({read.begin(), read.begin() + 4}, part.share());
+    if (std::isfinite(figures[0]) && !std::isfinite(read.back())) optimizer.fail_diverged();
+    figures.insert(figures.end(), {std::exp(read[4]), read[5], lr});
     return figures;
   };
   if (!held_out.empty()) {
@@ -187,7 +207,8 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
       tokenizer.model.eval();
       double loss = 0;
       for (const Tensor& clip : held_out) {
-        const Tensor x = normalize_features(clip.slice(0, 0, clip.size(0) / 4 * 4), tokenizer.statistics).unsqueeze(0);
+        const Tensor frames = clip.slice(0, 0, clip.size(0) / 4 * 4);
+        const Tensor x = normalize_features(frames, tokenizer.statistics).unsqueeze(0).to(device);
         loss += tokenizer.model.loss(tokenizer.model(Var(x)), x).total.item() / double(held_out.size());
       }
       const ReconstructionError error = reconstruction_error(tokenizer, held_out);
@@ -276,19 +297,24 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   T2mGpt model(tokenizer->model.config(), recipe.model, std::move(encoder));
   model.tokenizer.model.load_state_dict(tokenizer->model.state_dict(), t.tokenizer.string());
   model.tokenizer.statistics = tokenizer->statistics;
+  const Device device = device_from(t.run.device);
+  model.to(device);
   say(quiet, "t2m_gpt " + t.preset + ": " + std::to_string(model.gpt.parameter_count()) + " parameters, text encoder " +
                  std::to_string(text.parameter_count()) + " with " + std::to_string(text.vocabulary().size()) +
                  " words");
 
+  const Dtype compute = compute_dtype(t.run);
   NamedParameters parameters = model.gpt.named_parameters();
   for (auto& [name, parameter] : text.named_parameters()) parameters.emplace_back("text." + name, parameter);
   AdamW optimizer({ParameterGroup{parameters, recipe.weight_decay, 1}},
-                  {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2});
+                  {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2}, compute);
   TrainingState state;
   state.random = default_generator();
   if (folder.resuming()) {
     const TensorFile file = read_checkpoint(folder.last(), kT2mGptKind);
+    optimizer.parameters().use_values(true);
     load_t2m_gpt_weights(model, text, file, folder.last().string());
+    optimizer.parameters().use_values(false);
     state = load_training(file, optimizer, folder.last().string());
   }
   if (leads()) folder.write_config(config);
@@ -297,7 +323,7 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   const TokenSet val_tokens = tokenize(model.tokenizer, validation, recipe.model.context, t.run.seed);
   ShuffledOrder order(int64_t(train_tokens.tokens.size()), recipe.batch, t.run.seed);
   auto forward = [&](const CaptionedBatch& batch, const Tensor& inputs) {
-    return model.gpt(text.encode(batch.captions), inputs);
+    return model.gpt(text.encode(batch.captions), inputs.to(device));
   };
 
   TrainingLoop loop;
@@ -305,6 +331,9 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   loop.kind = kT2mGptKind;
   loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
   loop.samples = recipe.batch;
+  CapturedStep step(device, world().size() == 1, "t2m_gpt", quiet);
+  // A captured step needs inputs of one shape.
+  const int64_t longest = device == Device::cpu ? 0 : text.prepare(captions).words.size(1);
   loop.step_columns = {"loss", "accuracy", "gradient", "lr"};
   loop.step = [&](int64_t i) -> std::vector<double> {
     model.train(true);
@@ -317,15 +346,25 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
         corrupt(whole.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous(), keep, recipe.model.codes, noise);
     const CaptionedBatch batch = cut(whole, part);
     const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 0.5);
-    optimizer.zero_grad();
-    const Var logits = forward(batch, inputs.slice(0, part.begin, part.end));
-    const Var loss = gpt_loss(logits, batch.tokens);
-    const double total = mean_over_ranks({loss.item()}, part.share())[0];
-    const double accuracy = mean_over_ranks({gpt_accuracy(logits.value, batch.tokens)}, double(batch.targets()))[0];
-    if (!std::isfinite(total)) return {total, accuracy, 0, lr};
-    backward_over_ranks(loss, part, optimizer.parameters());
-    const double norm = optimizer.clip_grad_norm(t.preset == "paper" ? 1e9 : 1.0);
-    optimizer.step(lr);
+    const TextBatch words = text.prepare(batch.captions, longest);
+    const SampleTargets targets = gpt_targets(batch.tokens, compute, device);
+    const std::vector<Tensor>& results =
+        step.run({inputs.slice(0, part.begin, part.end).contiguous(), words.words, words.mask, words.share, targets.ids,
+                  targets.weights},
+                 [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+                   const SampleTargets scored{in[4], in[5]};
+                   optimizer.zero_grad();
+                   const Var logits = model.gpt(text.encode(TextBatch{in[1], in[2], in[3]}), in[0]);
+                   const Var loss = gpt_loss(logits, scored);
+                   backward_over_ranks(loss, part, optimizer.parameters());
+                   const AdamW::Clip clip = optimizer.clip_grad_norm_on_device(t.preset == "paper" ? kNoClip : 1.0);
+                   return {loss.value, gpt_accuracy(logits.value, scored), clip.squared_norm, clip.scale};
+                 });
+    optimizer.step(lr, results.back());
+    const std::vector<double> read = read_scalars(results);
+    const double total = mean_over_ranks({read[0]}, part.share())[0];
+    const double accuracy = mean_over_ranks({read[1]}, double(batch.targets()))[0], norm = std::sqrt(read[2]);
+    if (std::isfinite(total) && !std::isfinite(norm)) optimizer.fail_diverged();
     return {total, accuracy, norm, lr};
   };
   if (!val_tokens.tokens.empty()) {

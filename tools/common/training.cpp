@@ -29,8 +29,10 @@ int run_training(const TrainingLoop& loop, const RunFolder& folder, AdamW& optim
   auto save = [&](const std::filesystem::path& path) {
     if (!leads()) return;
     state.random = default_generator();
+    optimizer.parameters().use_values(true);  // of parameters that are computed with in bf16, the f32 is what is kept
     TensorFile file = loop.model_file();
     append_training(file, optimizer, state);
+    optimizer.parameters().use_values(false);
     write_checkpoint(path, loop.kind, std::move(file));
   };
   auto evaluate = [&] {

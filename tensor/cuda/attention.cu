@@ -1,0 +1,329 @@
+// Attention: forward, the gradient of queries and scores, the gradient of keys and values. q, gy, y (B, Tq, H, D),
+// k, v (B, Tk, H, D) as views of unit stride in D; weights and gradients of scores (B, H, Tq, Tk). Grids are
+// (B H, blocks of rows); the products stand in attention_tiles.h. One query alone is attention_decode.cu's.
+#include <limits>
+
+#include "tensor/cuda/attention_decode.h"
+#include "tensor/cuda/attention_tiles.h"
+#include "tensor/cuda/kernels.h"
+
+namespace kg::cuda {
+namespace {
+
+constexpr float kHidden = -std::numeric_limits<float>::infinity();
+
+// What is added to the scores: bias (B or 1, H or 1, Tq, Tk), stride 0 where it has one entry, and key_mask (B, Tk).
+template <class T>
+struct Terms {
+  Ptr<const T> bias;
+  int64_t batch = 0, head = 0, row = 0;
+  Ptr<const uint8_t> mask;
+
+  explicit Terms(const AttentionOptions& o) : bias(pointer<const T>(o.bias)), mask(pointer<const uint8_t>(o.key_mask)) {
+    if (!o.bias.defined()) return;
+    if (o.bias.size(0) > 1) batch = o.bias.strides()[0];
+    if (o.bias.size(1) > 1) head = o.bias.strides()[1];
+    row = o.bias.strides()[2];
+  }
+};
+
+// Products to scores, hidden where query i = first + r must not see key j = at + lane + 32 u.
+template <class G, class T>
+__device__ inline void finish_scores(float (&s)[G::kRows][G::kSlots], const AttentionProblem& o, const Terms<T>& terms,
+                                     int64_t b, int64_t h, int64_t first, int64_t at, int lane) {
+  for (int u = 0; u < G::kSlots; ++u) {
+    const int64_t j = at + lane + kWarp * u;
+    const bool open = j < o.keys && (terms.mask == nullptr || terms.mask[b * o.keys + j]);
+    unrolled<G::kRows>([&](auto r) {
+      const int64_t i = first + r;
+      const bool seen = open && i < o.queries && j < o.visible(i);
+      float score = s[r][u] * o.scale;
+      if (seen && terms.bias != nullptr)
+        score += float(terms.bias[b * terms.batch + h * terms.head + i * terms.row + j]);
+      s[r][u] = seen ? score : kHidden;
+    });
+  }
+}
+
+// Maximum and sum of exp(s - maximum) of each row, moved on by one tile.
+template <class G>
+__device__ inline void update_rows(float (&top)[G::kRows], float (&sum)[G::kRows],
+                                   const float (&s)[G::kRows][G::kSlots]) {
+  unrolled<G::kRows>([&](auto r) {
+    float best = top[r];
+    for (int u = 0; u < G::kSlots; ++u) best = s[r][u] > best ? s[r][u] : best;
+    best = warp_max(best);
+    float part = 0;
+    for (int u = 0; u < G::kSlots; ++u) part += std::exp(s[r][u] - best);
+    part = warp_sum(part);
+    if (best > kHidden) sum[r] = (top[r] > kHidden ? sum[r] * std::exp(top[r] - best) : 0) + part;
+    top[r] = best;
+  });
+}
+
+// Scores to weights, stored, then dropped out where the options say so.
+template <class G, class T>
+__device__ inline void finish_weights(float (&s)[G::kRows][G::kSlots], const AttentionProblem& o, const Philox& random,
+                                      const float (&top)[G::kRows], const float (&sum)[G::kRows], Ptr<T> weights,
+                                      int64_t plane, int64_t first, int64_t at, int lane) {
+  const int64_t start = (plane * o.queries + first) * o.keys + at;
+  unrolled<G::kRows>([&](auto r) {
+    const int64_t i = first + r, n = i < o.queries ? o.visible(i) : 0;
+    const float factor = 1 / sum[r];
+    for (int u = 0; u < G::kSlots; ++u) {
+      const int64_t j = at + lane + kWarp * u;
+      float p = top[r] > kHidden ? std::exp(s[r][u] - top[r]) * factor : (s[r][u] == kHidden ? 0 : s[r][u]);
+      if (j >= n) p = 0;  // but a NaN that is not hidden stays to be seen
+      if (i < o.queries && j < o.keys) weights[start + r * o.keys + lane + kWarp * u] = T(p);
+      s[r][u] = p;
+    }
+  });
+  if (!o.drops) return;
+  const Kept<G> kept(o, random, start, lane);
+  unrolled<G::kRows>([&](auto r) {
+    for (int u = 0; u < G::kSlots; ++u) s[r][u] = kept(r, u) ? s[r][u] * o.keep_scale : 0;
+  });
+}
+
+// Columns from `begin` on of the warp's rows of a (B, H, Tq, Tk) tensor, which no query of the block sees.
+template <class T>
+__device__ inline void clear_rest(Ptr<T> out, const AttentionProblem& o, int64_t plane, int64_t first, int rows,
+                                  int64_t begin, int lane) {
+  for (int64_t i = first; i < first + rows && i < o.queries; ++i)
+    for (int64_t j = begin + lane; j < o.keys; j += kWarp) out[(plane * o.queries + i) * o.keys + j] = T(0.0f);
+}
+
+__device__ inline Philox moved(const Philox& random, Ptr<const uint64_t> offset) {
+  return {random.seed, random.stream + *offset};
+}
+
+// Pass 1 finds maximum and sum of every row over the tiles of keys, pass 2 has the final weights tile by tile and mixes
+// the values. With one tile its scores stay in registers; with more they are computed again, which costs less than
+// keeping them, and no partial result ever needs rescaling.
+template <class T, class G>
+__global__ void __launch_bounds__(G::kThreads, 2)
+    attention_kernel(AttentionProblem o, Terms<T> terms, HeadsView<T> y, Ptr<T> weights, HeadsView<const T> q,
+                     HeadsView<const T> k, HeadsView<const T> v, Ptr<const uint64_t> stream_offset) {
+  KG_SHARED(Pack4, tile, G::kTileSize);
+  KG_SHARED(Pack4, left, G::kLeftSize);
+  KG_SHARED(Pack4, mixed, G::kMixSize);
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int64_t plane = blockIdx.x, b = plane / o.heads, h = plane % o.heads;
+  const int64_t block = int64_t(blockIdx.y) * G::kBlockRows, first = block + warp * G::kRows;
+  const bool active = first < o.queries;
+  const int mine = warp * G::kRows * G::kPacks, mix_at = warp * G::kTile * (G::kRows / 4);
+  const int64_t last = block + G::kBlockRows < o.queries ? block + G::kBlockRows - 1 : o.queries - 1;
+  const int64_t tiles = (o.visible(last) + G::kTile - 1) / G::kTile;
+  const Philox random = moved(o.random, stream_offset);
+  load_rows<G::kPacks, G::kRows, G::kPacks>(left, mine, q, b, h, first, o.queries, lane, kWarp);
+
+  float s[G::kRows][G::kSlots], top[G::kRows], sum[G::kRows];
+  for (int r = 0; r < G::kRows; ++r) top[r] = kHidden, sum[r] = 0;
+  auto scores = [&](int64_t t) {
+    __syncthreads();
+    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, k, b, h, t * G::kTile, o.keys, int(threadIdx.x), G::kThreads);
+    __syncthreads();
+    if (!active) return;
+    products<G>(s, left, mine, tile, o.width, lane);
+    finish_scores<G>(s, o, terms, b, h, first, t * G::kTile, lane);
+  };
+  for (int64_t t = 0; t < tiles; ++t) {
+    scores(t);
+    if (active) update_rows<G>(top, sum, s);
+  }
+  Pack4 held[G::kHeld] = {};
+  for (int64_t t = 0; t < tiles; ++t) {
+    if (tiles > 1) scores(t);
+    if (active) {
+      finish_weights<G>(s, o, random, top, sum, weights, plane, first, t * G::kTile, lane);
+      store_weights<G>(s, mixed, mix_at, lane);
+    }
+    __syncthreads();
+    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, v, b, h, t * G::kTile, o.keys, int(threadIdx.x), G::kThreads);
+    __syncthreads();
+    const int64_t rows = o.visible(first + G::kRows - 1) - t * G::kTile;
+    if (active) mix<G>(held, mixed, mix_at, tile, int(rows < G::kTile ? rows : G::kTile), lane);
+  }
+  store_rows<G>(y, b, h, first, o.queries, held, 1.0f, lane);
+  clear_rest(weights, o, plane, first, G::kRows, tiles * G::kTile, lane);
+}
+
+// gP to the gradient before dropout; returns P in `p`. Where P is 0, gP does not matter. P' goes to `dropped`.
+template <class G, class T>
+__device__ inline void weights_gradient(float (&g)[G::kRows][G::kSlots], float (&p)[G::kRows][G::kSlots],
+                                        const AttentionProblem& o, const Philox& random, Ptr<const T> weights,
+                                        Ptr<T> dropped, int64_t plane, int64_t first, int64_t at, int lane) {
+  const int64_t start = (plane * o.queries + first) * o.keys + at;
+  unrolled<G::kRows>([&](auto r) {
+    const int64_t n = first + r < o.queries ? o.visible(first + r) : 0;
+    for (int u = 0; u < G::kSlots; ++u) {
+      const bool seen = at + lane + kWarp * u < n;
+      p[r][u] = seen ? float(weights[start + r * o.keys + lane + kWarp * u]) : 0;
+      if (!seen) g[r][u] = 0;
+    }
+  });
+  if (!o.drops) return;
+  const Kept<G> kept(o, random, start, lane);
+  unrolled<G::kRows>([&](auto r) {
+    for (int u = 0; u < G::kSlots; ++u) {
+      const float factor = kept(r, u) ? o.keep_scale : 0;
+      g[r][u] *= factor;
+      if (dropped != nullptr && first + r < o.queries && at + lane + kWarp * u < o.keys)
+        dropped[start + r * o.keys + lane + kWarp * u] = T(p[r][u] * factor);
+    }
+  });
+}
+
+// gS = P (gP - rowsum(P gP)) with gP = gy v^T, gq = scale gS k. Two passes over the tiles as in the forward. gS goes to
+// `gscores`, and with dropout P' to `dropped`, which the gradient of keys and values reads.
+template <class T, class G>
+__global__ void __launch_bounds__(G::kThreads, 2)
+    attention_queries_kernel(AttentionProblem o, HeadsView<T> gq, Ptr<T> gscores, Ptr<T> dropped, HeadsView<const T> gy,
+                             HeadsView<const T> k, HeadsView<const T> v, Ptr<const T> weights,
+                             Ptr<const uint64_t> stream_offset) {
+  KG_SHARED(Pack4, tile, G::kTileSize);
+  KG_SHARED(Pack4, left, G::kLeftSize);
+  KG_SHARED(Pack4, mixed, G::kMixSize);
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int64_t plane = blockIdx.x, b = plane / o.heads, h = plane % o.heads;
+  const int64_t block = int64_t(blockIdx.y) * G::kBlockRows, first = block + warp * G::kRows;
+  const bool active = first < o.queries;
+  const int mine = warp * G::kRows * G::kPacks, mix_at = warp * G::kTile * (G::kRows / 4);
+  const int64_t last = block + G::kBlockRows < o.queries ? block + G::kBlockRows - 1 : o.queries - 1;
+  const int64_t tiles = (o.visible(last) + G::kTile - 1) / G::kTile;
+  const Philox random = moved(o.random, stream_offset);
+  load_rows<G::kPacks, G::kRows, G::kPacks>(left, mine, gy, b, h, first, o.queries, lane, kWarp);
+
+  float g[G::kRows][G::kSlots], p[G::kRows][G::kSlots], dot[G::kRows] = {};
+  auto gradient = [&](int64_t t, Ptr<T> out) {
+    __syncthreads();
+    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, v, b, h, t * G::kTile, o.keys, int(threadIdx.x), G::kThreads);
+    __syncthreads();
+    if (!active) return;
+    products<G>(g, left, mine, tile, o.width, lane);
+    weights_gradient<G, T>(g, p, o, random, weights, out, plane, first, t * G::kTile, lane);
+  };
+  for (int64_t t = 0; t < tiles; ++t) {
+    gradient(t, dropped);
+    if (!active) continue;
+    unrolled<G::kRows>([&](auto r) {
+      float part = 0;
+      for (int u = 0; u < G::kSlots; ++u) part += p[r][u] * g[r][u];
+      dot[r] += warp_sum(part);
+    });
+  }
+  Pack4 held[G::kHeld] = {};
+  for (int64_t t = 0; t < tiles; ++t) {
+    if (tiles > 1) gradient(t, nullptr);
+    if (active) {
+      unrolled<G::kRows>([&](auto r) {
+        for (int u = 0; u < G::kSlots; ++u) {
+          const int64_t i = first + r, j = t * G::kTile + lane + kWarp * u;
+          g[r][u] = p[r][u] * (g[r][u] - dot[r]);
+          if (i < o.queries && j < o.keys) gscores[(plane * o.queries + i) * o.keys + j] = T(g[r][u]);
+        }
+      });
+      store_weights<G>(g, mixed, mix_at, lane);
+    }
+    __syncthreads();
+    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, k, b, h, t * G::kTile, o.keys, int(threadIdx.x), G::kThreads);
+    __syncthreads();
+    const int64_t rows = o.visible(first + G::kRows - 1) - t * G::kTile;
+    if (active) mix<G>(held, mixed, mix_at, tile, int(rows < G::kTile ? rows : G::kTile), lane);
+  }
+  store_rows<G>(gq, b, h, first, o.queries, held, o.scale, lane);
+  clear_rest(gscores, o, plane, first, G::kRows, tiles * G::kTile, lane);
+  if (dropped != nullptr) clear_rest(dropped, o, plane, first, G::kRows, tiles * G::kTile, lane);
+}
+
+// y[r] += sum_i m[i][r] x[i] over a tile of queries i from `at` on, for this warp's keys r; m (B, H, Tq, Tk).
+template <class G, class T, class S, class M>
+__device__ inline void mix_queries(Pack4 (&held)[G::kHeld], S& tile, M& mixed, const AttentionProblem& o,
+                                   Ptr<const T> m, const HeadsView<const T>& x, int64_t plane, int64_t first,
+                                   int64_t at) {
+  const int lane = threadIdx.x % kWarp, mix_at = int(threadIdx.x) / kWarp * G::kTile * (G::kRows / 4);
+  __syncthreads();
+  load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, x, plane / o.heads, plane % o.heads, at, o.queries,
+                                             int(threadIdx.x), G::kThreads);
+  float w[G::kRows][G::kSlots];
+  for (int u = 0; u < G::kSlots; ++u) {
+    const int64_t i = at + lane + kWarp * u, row = (plane * o.queries + i) * o.keys + first;
+    for (int r = 0; r < G::kRows; ++r) w[r][u] = i < o.queries && first + r < o.keys ? float(m[row + r]) : 0;
+  }
+  store_weights<G>(w, mixed, mix_at, lane);
+  __syncthreads();
+  const int64_t rows = o.queries - at;
+  if (first < o.keys) mix<G>(held, mixed, mix_at, tile, int(rows < G::kTile ? rows : G::kTile), lane);
+}
+
+// gk = scale gS^T q and gv = P'^T gy: a warp owns kRows keys, the queries come by in tiles, from the first that sees a
+// key of the block.
+template <class T, class G>
+__global__ void __launch_bounds__(G::kThreads, 2)
+    attention_keys_kernel(AttentionProblem o, HeadsView<T> gk, HeadsView<T> gv, Ptr<const T> gscores,
+                          Ptr<const T> dropped, HeadsView<const T> gy, HeadsView<const T> q) {
+  KG_SHARED(Pack4, tile, G::kTileSize);
+  KG_SHARED(Pack4, mixed, G::kMixSize);
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int64_t plane = blockIdx.x, block = int64_t(blockIdx.y) * G::kBlockRows, first = block + warp * G::kRows;
+  int64_t begin = o.causal ? block - (o.keys - o.queries) : 0;
+  if (begin < 0) begin = 0;
+  Pack4 key[G::kHeld] = {}, value[G::kHeld] = {};
+  for (int64_t at = begin; at < o.queries; at += G::kTile) {
+    mix_queries<G, T>(key, tile, mixed, o, gscores, q, plane, first, at);
+    mix_queries<G, T>(value, tile, mixed, o, dropped, gy, plane, first, at);
+  }
+  store_rows<G>(gk, plane / o.heads, plane % o.heads, first, o.keys, key, o.scale, lane);
+  store_rows<G>(gv, plane / o.heads, plane % o.heads, first, o.keys, value, 1.0f, lane);
+}
+
+// fn(T, tiling) for the dtype and the narrowest tiling that holds a head.
+template <class Fn>
+void for_tiling(const char* op, Dtype dtype, int64_t width, Fn&& fn) {
+  CHECK(width <= 128, "[", op, "] heads on CUDA have at most 128 columns, these have ", width);
+  for_device_float(dtype, op, [&](auto zero) {
+    if (width <= 64)
+      fn(zero, Tiling<64>{});
+    else
+      fn(zero, Tiling<128>{});
+  });
+}
+
+}  // namespace
+
+void attention_forward(const Tensor& y, const Tensor& weights, const Tensor& q, const Tensor& k, const Tensor& v,
+                       const AttentionOptions& options) {
+  if (y.numel() == 0) return;
+  if (decodes(q, k)) return attention_decode(y, weights, q, k, v, options);
+  for_tiling("attention", q.dtype(), q.size(3), [&](auto zero, auto tiling) {
+    using T = decltype(zero);
+    using G = decltype(tiling);
+    const AttentionProblem o(q, k, options);
+    launch("attention", attention_kernel<T, G>, {q.size(0) * o.heads, ceil_div(o.queries, G::kBlockRows), 1},
+           G::kThreads, o, Terms<T>(options), HeadsView<T>(y), pointer<T>(weights), HeadsView<const T>(q),
+           HeadsView<const T>(k), HeadsView<const T>(v), stream_offset());
+  });
+}
+
+void attention_backward(const Tensor& gq, const Tensor& gk, const Tensor& gv, const Tensor& gscores, const Tensor& gy,
+                        const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& weights,
+                        const AttentionOptions& options) {
+  if (gq.numel() == 0) return;
+  for_tiling("attention_backward", q.dtype(), q.size(3), [&](auto zero, auto tiling) {
+    using T = decltype(zero);
+    using G = decltype(tiling);
+    const AttentionProblem o(q, k, options);
+    const Tensor scores = gscores.defined() ? gscores : empty_like(weights);
+    const Tensor dropped = o.drops ? empty_like(weights) : Tensor{};
+    launch("attention_queries", attention_queries_kernel<T, G>,
+           {q.size(0) * o.heads, ceil_div(o.queries, G::kBlockRows), 1}, G::kThreads, o, HeadsView<T>(gq),
+           pointer<T>(scores), pointer<T>(dropped), HeadsView<const T>(gy), HeadsView<const T>(k),
+           HeadsView<const T>(v), pointer<const T>(weights), stream_offset());
+    if (o.keys == 0) return;
+    launch("attention_keys", attention_keys_kernel<T, G>, {q.size(0) * o.heads, ceil_div(o.keys, G::kBlockRows), 1},
+           G::kThreads, o, HeadsView<T>(gk), HeadsView<T>(gv), pointer<const T>(scores),
+           pointer<const T>(o.drops ? dropped : weights), HeadsView<const T>(gy), HeadsView<const T>(q));
+  });
+}
+
+}  // namespace kg::cuda

@@ -1,0 +1,68 @@
+// Fill and strided copy with conversion between any two dtypes.
+#include "tensor/cuda/kernel.h"
+#include "tensor/cuda/kernels.h"
+#include "tensor/cuda/operands.h"
+#include "tensor/cuda/runtime.h"
+
+namespace kg::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+template <class To, class From>
+KG_HD inline To convert(From x) {
+  if constexpr (std::is_same_v<To, From>)
+    return x;
+  else if constexpr (std::is_same_v<From, bf16>)
+    return To(float(x));
+  else if constexpr (std::is_same_v<To, bf16>)
+    return bf16(float(x));
+  else
+    return To(x);
+}
+
+template <class T>
+__global__ void fill_kernel(int64_t n, Operands<1> o, Ptr<T> out, T value) {
+  const int64_t step = int64_t(gridDim.x) * blockDim.x;
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) {
+    int64_t at[1];
+    o.place(i, at);
+    out[at[0]] = value;
+  }
+}
+
+template <class To, class From>
+__global__ void copy_kernel(int64_t n, Operands<2> o, Ptr<To> out, Ptr<const From> in) {
+  const int64_t step = int64_t(gridDim.x) * blockDim.x;
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) {
+    int64_t at[2];
+    o.place(i, at);
+    out[at[0]] = convert<To>(in[at[1]]);
+  }
+}
+
+}  // namespace
+
+void fill(const Tensor& out, double value) {
+  if (value == 0 && out.is_contiguous()) return fill_bytes(out.raw(), 0, out.bytes());
+  for_any(out.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    launch("fill", fill_kernel<T>, blocks_for(out.numel(), kThreads), kThreads, out.numel(), Operands<1>({&out}),
+           pointer<T>(out), convert<T>(value));
+  });
+}
+
+void copy(const Tensor& out, const Tensor& in) {
+  const Operands<2> o({&out, &in});
+  if (o.dense() && out.dtype() == in.dtype()) return copy_on_device(out.raw(), in.raw(), out.bytes());
+  for_any(out.dtype(), [&](auto to) {
+    for_any(in.dtype(), [&](auto from) {
+      using To = decltype(to);
+      using From = decltype(from);
+      launch("copy", copy_kernel<To, From>, blocks_for(out.numel(), kThreads), kThreads, out.numel(), o,
+             pointer<To>(out), pointer<const From>(in));
+    });
+  });
+}
+
+}  // namespace kg::cuda

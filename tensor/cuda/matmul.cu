@@ -1,0 +1,89 @@
+// Matrix products over cuBLASLt (tensor/cuda/blas.h): layouts, batches, the bias epilogue.
+#include "tensor/cuda/blas.h"
+#include "tensor/cuda/kernel.h"
+#include "tensor/cuda/kernels.h"
+
+namespace kg::cuda {
+namespace {
+
+// The last two axes of a view that has unit stride in one of them.
+Operand operand(const Tensor& t) {
+  const int64_t row = t.strides()[t.rank() - 2], col = t.strides()[t.rank() - 1];
+  const int64_t rows = t.size(-2), cols = t.size(-1);
+  if (col == 1 || cols == 1) return {t.raw(), rows == 1 ? cols : (row < 1 ? 1 : row), false, 0};
+  return {t.raw(), cols == 1 ? rows : col, true, 0};
+}
+
+Dtype product_dtype(const char* op, const Tensor& a) {
+  CHECK(a.dtype() == Dtype::f32 || a.dtype() == Dtype::bf16, "[", op, "] computes in f32 or bf16 on CUDA, got ",
+        name_of(a.dtype()));
+  return a.dtype();
+}
+
+// Leading axes that walk through memory in one step are one batch axis; the outermost others are a loop.
+void batched(Gemm g, const Tensor& out, const Tensor& a, const Tensor& b, int axis) {
+  const int leading = out.rank() - 2;
+  if (axis == leading) return gemm(g);
+  const auto merges = [&](const Tensor& t, int i) { return t.strides()[i] == t.strides()[i + 1] * t.shape()[i + 1]; };
+  bool one = true;
+  for (int i = axis; i + 1 < leading; ++i) one = one && merges(out, i) && merges(a, i) && merges(b, i);
+  if (one) {
+    for (int i = axis; i < leading; ++i) g.batches *= out.shape()[i];
+    g.a.batch = a.strides()[leading - 1];
+    g.b.batch = b.strides()[leading - 1];
+    g.batch = out.strides()[leading - 1];
+    return gemm(g);
+  }
+  const auto at = [](const void* data, const Tensor& t, int along, int64_t i) {
+    return static_cast<const char*>(data) + i * t.strides()[along] * size_of(t.dtype());
+  };
+  for (int64_t i = 0; i < out.shape()[axis]; ++i) {
+    Gemm part = g;
+    part.a.data = at(g.a.data, a, axis, i);
+    part.b.data = at(g.b.data, b, axis, i);
+    part.c = const_cast<char*>(at(g.c, out, axis, i));
+    batched(part, out, a, b, axis + 1);
+  }
+}
+
+}  // namespace
+
+void matmul_forward(const Tensor& out, const Tensor& a, const Tensor& b) {
+  if (out.numel() == 0) return;
+  if (a.size(-1) == 0) return fill(out, 0);
+  Gemm g{out.size(-2), out.size(-1), a.size(-1)};
+  g.a = operand(a), g.b = operand(b);
+  g.in = g.out = product_dtype("matmul", a);
+  g.c = out.raw();
+  g.line = out.size(-1);
+  batched(g, out, a, b, 0);
+}
+
+void matmul_into_forward(const Tensor& out, const Tensor& a, const Tensor& b, double beta) {
+  if (a.size(1) == 0) {
+    if (beta == 0) fill(out, 0);
+    return;
+  }
+  Gemm g{out.size(0), out.size(1), a.size(1)};
+  g.a = operand(a), g.b = operand(b);
+  g.in = product_dtype("matmul_into", a);
+  g.out = out.dtype();
+  g.c = out.raw();
+  g.line = out.size(0) == 1 ? out.size(1) : out.strides()[0];
+  g.beta = float(beta);
+  gemm(g);
+}
+
+void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  if (out.numel() == 0) return;
+  if (x.size(1) == 0) return bias.defined() ? copy(out, bias.expand(out.shape())) : fill(out, 0);
+  Gemm g{x.size(0), weight.size(0), x.size(1)};
+  g.a = operand(x), g.b = operand(weight.transpose(0, 1));
+  g.in = g.out = product_dtype("linear", x);
+  g.c = out.raw();
+  g.line = out.size(1);
+  if (bias.defined()) g.epilogue = Epilogue::bias, g.bias = bias.raw();
+  gemm(g);
+}
+
+}  // namespace kg::cuda

@@ -1,0 +1,141 @@
+// The programs with --device cuda on the emulation: they load the emulated library in place of their own.
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "data/formats/npy.h"
+#include "tensor/ops.h"
+#include "tests/nn/mpirun.h"
+#include "tests/tools/programs.h"
+
+namespace kg::test {
+namespace {
+
+RunResult run_emulated(const fs::path& folder, const std::string& program, const std::string& arguments) {
+  const std::string library = quoted(fs::path(KG_BIN_DIR).parent_path() / "lib" / "emulation");
+  return run_in(folder, program, arguments, "LD_LIBRARY_PATH=" + library);
+}
+
+// The numbers of a log's last row.
+std::vector<double> last_row(const fs::path& log) {
+  std::string line, last;
+  std::ifstream file(log);
+  while (std::getline(file, line)) last = line;
+  std::vector<double> values;
+  std::istringstream cells(last);
+  for (std::string cell; std::getline(cells, cell, ',');) values.push_back(cell.empty() ? 0 : std::stod(cell));
+  return values;
+}
+
+// Enough vectors a batch for its codes, so that steps are captured.
+std::string tokenizer_arguments(const std::string& device, const std::string& out, int iterations = 8) {
+  return "--threads 1 --data " + quoted(SmallModel::get().set()) +
+         " --preset tiny --width 8 --codes 16 --batch-size 8 --window-size 16 --schedule constant --eval-every 4 "
+         "--quiet "
+         "--device " +
+         device + " --max-iters " + std::to_string(iterations) + " --out " + out;
+}
+std::string gpt_arguments(const std::string& device, const std::string& out, int iterations = 8) {
+  return SmallModel::get().train_gpt() + "--schedule constant --eval-every 4 --quiet --device " + device +
+         " --max-iters " + std::to_string(iterations) + " --out " + out;
+}
+using Arguments = std::string (*)(const std::string&, const std::string&, int);
+
+void expect_the_same_training(const std::string& program, Arguments arguments) {
+  TemporaryFolder folder;
+  ASSERT_EQ(run_in(folder.path(), program, arguments("cpu", "cpu", 8)).code, 0);
+  const RunResult cuda = run_emulated(folder.path(), program, arguments("cuda", "cuda", 8));
+  ASSERT_EQ(cuda.code, 0) << cuda.output;
+  const std::vector<double> want = last_row(folder / "cpu/log.csv"), got = last_row(folder / "cuda/log.csv");
+  ASSERT_GT(want.size(), 5u);
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i)
+    EXPECT_NEAR(got[i], want[i], 1e-3 * std::fabs(want[i]) + 1e-6) << "column " << i;
+}
+
+TEST(CudaPrograms, TokenizerTrainsAsOnTheCpu) { expect_the_same_training("train_tokenizer", tokenizer_arguments); }
+TEST(CudaPrograms, TransformerTrainsAsOnTheCpu) { expect_the_same_training("train_t2mgpt", gpt_arguments); }
+
+// Two ranks find one GPU between them, so their sums go by way of the host.
+TEST(CudaPrograms, TwoRanksTrainAsOneProcess) {
+  if (const std::string reason = no_mpirun(); !reason.empty()) GTEST_SKIP() << reason;
+  TemporaryFolder folder;
+  ASSERT_EQ(run_emulated(folder.path(), "train_tokenizer", tokenizer_arguments("cuda", "one")).code, 0);
+  const RunResult two =
+      run_command("cd " + quoted(folder.path()) + " && LD_LIBRARY_PATH=" +
+                  quoted(fs::path(KG_BIN_DIR).parent_path() / "lib" / "emulation") + " " + mpirun(2) +
+                  quoted(fs::path(KG_BIN_DIR) / "train_tokenizer") + " " + tokenizer_arguments("cuda", "two"));
+  ASSERT_EQ(two.code, 0) << two.output;
+  EXPECT_NE(two.output.find("go by way of the host: [emulation] 2 ranks on one GPU"), std::string::npos) << two.output;
+  const std::vector<double> want = last_row(folder / "one/log.csv"), got = last_row(folder / "two/log.csv");
+  ASSERT_GT(want.size(), 5u);
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i)
+    EXPECT_NEAR(got[i], want[i], 1e-4 * std::fabs(want[i]) + 1e-6) << "column " << i;
+}
+
+// bf16 with captured steps: the f32 parameters are in the checkpoint, so a resumed run ends with the same bytes.
+TEST(CudaPrograms, Bf16RunsResumeExactly) {
+  TemporaryFolder folder;
+  const std::pair<const char*, Arguments> programs[] = {{"train_tokenizer", tokenizer_arguments},
+                                                        {"train_t2mgpt", gpt_arguments}};
+  for (const auto& [program, arguments] : programs) {
+    const std::string half = " --precision bf16";
+    RunResult r = run_emulated(folder.path(), program, arguments("cuda", "whole", 8) + half);
+    ASSERT_EQ(r.code, 0) << r.output;
+    r = run_emulated(folder.path(), program, arguments("cuda", "parts", 5) + half);
+    ASSERT_EQ(r.code, 0) << r.output;
+    r = run_emulated(folder.path(), program, "--out parts --resume --max-iters 8");
+    ASSERT_EQ(r.code, 0) << r.output;
+    EXPECT_TRUE(slurp(folder / "parts/last.safetensors") == slurp(folder / "whole/last.safetensors")) << program;
+    for (const char* run : {"whole", "parts"}) fs::remove_all(folder / run);
+  }
+}
+
+TEST(CudaPrograms, MotionsAreThoseOfTheCpu) {
+  TemporaryFolder folder;
+  const std::string arguments = "--model " + quoted(SmallModel::get().gpt()) +
+                                " -p 'a person walks' -p 'someone jumps' --length 12f --format npy --seed 3 ";
+  ASSERT_EQ(run_in(folder.path(), "generate", arguments + "--device cpu --out cpu").code, 0);
+  const RunResult cuda = run_emulated(folder.path(), "generate", arguments + "--device cuda --out cuda");
+  ASSERT_EQ(cuda.code, 0) << cuda.output;
+  int compared = 0;
+  for (const auto& entry : fs::directory_iterator(folder / "cpu")) {
+    const std::string name = entry.path().filename();
+    if (name.find("features") == std::string::npos) continue;
+    const Tensor want = read_npy(entry.path()), got = read_npy(folder / "cuda" / name);
+    EXPECT_LE(max_abs_difference(got, want), 1e-3) << name;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 2);
+}
+
+TEST(CudaPrograms, PrecisionNeedsADevice) {
+  TemporaryFolder folder;
+  const RunResult r = run_in(folder.path(), "train_tokenizer", tokenizer_arguments("cpu", "x") + " --precision bf16");
+  EXPECT_EQ(r.code, 2);
+  EXPECT_NE(r.output.find("--precision bf16 computes on CUDA only"), std::string::npos) << r.output;
+}
+
+// In a build of its own library, a machine without a GPU says so; with one there is nothing to show here.
+TEST(CudaPrograms, WithoutADeviceTheErrorSaysWhy) {
+  TemporaryFolder folder;
+  const RunResult r = run_in(folder.path(), "train_tokenizer", tokenizer_arguments("cuda", "x"));
+  if (r.code == 0) GTEST_SKIP() << "there is a GPU";
+  EXPECT_EQ(r.code, 1);
+  EXPECT_NE(r.output.find("--device cuda cannot be used: "), std::string::npos) << r.output;
+  EXPECT_FALSE(fs::exists(folder / "x"));
+}
+
+TEST(CudaPrograms, GpuReportRunsAtToySize) {
+  TemporaryFolder folder;
+  const RunResult r = run_emulated(folder.path(), "gpu_bench", "--device cuda --tiny --out report.md");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const std::string report = slurp(folder / "report.md");
+  for (const char* row :
+       {"| copy |", "| attention_backward/bf16 |", "| gpt_step/bf16 |", "| vqvae_step/f32 |", "| generate_1/bf16 |"})
+    EXPECT_NE(report.find(row), std::string::npos) << row << report;
+}
+
+}  // namespace
+}  // namespace kg::test

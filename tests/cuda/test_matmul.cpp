@@ -1,0 +1,59 @@
+// Products on CUDA in the forms that the op table has no row for: a decoding step's rows, accumulation, bf16 into f32.
+#include <gtest/gtest.h>
+
+#include "tensor/ops.h"
+#include "tests/cuda/device_test.h"
+
+namespace kg {
+namespace {
+
+using CudaMatmul = DeviceTest;
+
+Tensor values(const Shape& shape, uint64_t stream, Dtype dtype) {
+  const Tensor t = Tensor::empty(shape);
+  fill_uniform(t, -1, 1, {21, stream});
+  return t.to(dtype);
+}
+double largest(const Tensor& x) { return max_abs_difference(x, zeros_like(x)); }
+double worst(const Tensor& got, const Tensor& want) {
+  return max_abs_difference(got.to(Device::cpu).to(Dtype::f64), want);
+}
+
+TEST_F(CudaMatmul, RowsOfADecodingStep) {
+  for (const auto& [x_dtype, w_dtype] :
+       {std::pair{Dtype::f32, Dtype::f32}, {Dtype::f32, Dtype::bf16}, {Dtype::bf16, Dtype::bf16}})
+    for (int64_t rows : {1, 3, 8, 9, 17})
+      for (int64_t in : {1, 7, 64, 250}) {
+        const int64_t out = in + 3;
+        const Tensor x = values({rows, in}, 1, x_dtype), w = values({out, in}, 2, w_dtype),
+                     b = values({out}, 3, x_dtype);
+        const Tensor want = linear(x.to(Dtype::f64), w.to(Dtype::f64), b.to(Dtype::f64));
+        const Tensor got = linear_rows(x.to(Device::cuda), w.to(Device::cuda), b.to(Device::cuda));
+        EXPECT_LE(worst(got, want), (x_dtype == Dtype::f32 ? 1e-5 : 0x1p-8) * largest(want))
+            << rows << " x " << in << " " << name_of(w_dtype);
+        const Tensor alone = linear_rows(x.slice(0, rows - 1, rows).contiguous().to(Device::cuda), w.to(Device::cuda),
+                                         b.to(Device::cuda));
+        EXPECT_EQ(alone.to_vector(), got.slice(0, rows - 1, rows).to_vector());
+      }
+}
+
+TEST_F(CudaMatmul, Bf16AccumulatesInF32) {
+  const Tensor a = values({33, 65}, 4, Dtype::bf16), b = values({65, 31}, 5, Dtype::bf16);
+  const Tensor out = Tensor::ones({33, 31}, Dtype::f32, Device::cuda);
+  matmul_into(out, a.to(Device::cuda), b.to(Device::cuda), 1);
+  const Tensor want = affine(matmul(a.to(Dtype::f64), b.to(Dtype::f64)), 1, 1);
+  EXPECT_LE(worst(out, want), 1e-5);
+  EXPECT_THROW(
+      matmul_into(Tensor::zeros({33, 31}, Dtype::bf16, Device::cuda), values({33, 65}, 4, Dtype::f32).to(Device::cuda),
+                  values({65, 31}, 5, Dtype::f32).to(Device::cuda), 0),
+      Error);
+}
+
+TEST_F(CudaMatmul, ViewsOfAFusedProjection) {
+  const Tensor whole = values({4, 6, 30}, 6, Dtype::f32), there = whole.to(Device::cuda);
+  const auto part = [](const Tensor& t) { return matmul(t.slice(2, 0, 10), t.slice(2, 10, 20).transpose(1, 2)); };
+  EXPECT_LE(worst(part(there), part(whole.to(Dtype::f64))), 1e-5);
+}
+
+}  // namespace
+}  // namespace kg

@@ -1,0 +1,80 @@
+// The device side of tensors: copies, memory pools, captured graphs.
+#include <gtest/gtest.h>
+
+#include "tensor/device.h"
+#include "tensor/ops.h"
+#include "tests/cuda/device_test.h"
+
+namespace kg {
+namespace {
+
+using CudaRuntime = DeviceTest;
+
+TEST_F(CudaRuntime, TensorsGoOverAndComeBack) {
+  const Tensor x = Tensor::from<float>({1, 2, 3, 4, 5, 6}, {2, 3});
+  const Tensor there = x.to(Device::cuda);
+  EXPECT_EQ(there.device(), Device::cuda);
+  EXPECT_EQ(there.to(Device::cpu).to_vector(), x.to_vector());
+  EXPECT_EQ(there.transpose(0, 1).to_vector(), x.transpose(0, 1).to_vector());
+  EXPECT_EQ(there.slice(1, 1, 3).to(Dtype::bf16).to(Dtype::f32).to_vector(), (std::vector<double>{2, 3, 5, 6}));
+  EXPECT_EQ(there.select(0, 1).select(0, 2).item(), 6);
+  const Tensor window = Tensor::zeros({3, 4}, Dtype::f32, Device::cuda);
+  window.slice(0, 1, 3).slice(1, 1, 4).copy_from(x);
+  EXPECT_EQ(window.to_vector(), (std::vector<double>{0, 0, 0, 0, 0, 1, 2, 3, 0, 4, 5, 6}));
+}
+
+TEST_F(CudaRuntime, HostAccessIsRefused) {
+  const Tensor x = Tensor::zeros({2}, Dtype::f32, Device::cuda);
+  try {
+    x.data<float>();
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("to(Device::cpu)"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(CudaRuntime, MemoryIsKeptForReuse) {
+  { const Tensor warm = Tensor::empty({1000}, Dtype::f32, Device::cuda); }
+  const int64_t before = allocator_stats(Device::cuda).system_calls;
+  for (int i = 0; i < 10; ++i) Tensor::empty({1000}, Dtype::f32, Device::cuda);
+  EXPECT_EQ(allocator_stats(Device::cuda).system_calls, before);
+}
+
+TEST_F(CudaRuntime, GraphRepeatsWhatWasCaptured) {
+  const Tensor x = Tensor::full({5}, 2, Dtype::f32, Device::cuda), y = Tensor::zeros({5}, Dtype::f32, Device::cuda);
+  Graph graph;
+  graph.capture([&] { y.copy_from(add(mul(x, x), y)); });
+  EXPECT_EQ(y.to_vector(), std::vector<double>(5, 4)) << "capture() runs the step once";
+  x.copy_from(Tensor::full({5}, 3).to(Device::cuda));
+  const Tensor other = Tensor::full({5}, 7, Dtype::f32, Device::cuda);  // must not get the graph's memory
+  graph.replay();
+  EXPECT_EQ(y.to_vector(), std::vector<double>(5, 13));
+  EXPECT_EQ(other.to_vector(), std::vector<double>(5, 7));
+}
+
+TEST_F(CudaRuntime, GraphDrawsNewRandomNumbersAsTheStepWould) {
+  const Tensor x = Tensor::ones({64}, Dtype::f32, Device::cuda), y = Tensor::zeros({64}, Dtype::f32, Device::cuda);
+  const auto step = [&] {
+    y.copy_from(dropout(dropout(x, 0.5, default_generator().next()), 0.25, default_generator().next()));
+  };
+  std::vector<std::vector<double>> eager, replayed;
+  default_generator() = {5, 100};
+  for (int i = 0; i < 3; ++i) step(), eager.push_back(y.to_vector());
+  default_generator() = {5, 100};
+  Graph graph;
+  graph.capture(step);
+  replayed.push_back(y.to_vector());
+  for (int i = 1; i < 3; ++i) graph.replay(), replayed.push_back(y.to_vector());
+  EXPECT_EQ(replayed, eager);
+  EXPECT_NE(eager[0], eager[1]);
+  EXPECT_EQ(default_generator().position, 106u);
+}
+
+TEST_F(CudaRuntime, NamesOfDevices) {
+  EXPECT_EQ(device_from("cpu"), Device::cpu);
+  EXPECT_EQ(device_from("auto"), Device::cuda);
+  EXPECT_THROW(device_from("gpu"), Error);
+}
+
+}  // namespace
+}  // namespace kg

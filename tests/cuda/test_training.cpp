@@ -1,0 +1,196 @@
+// Whole training steps of tiny models on CUDA, beside the same steps on the CPU from the same weights and random
+// numbers.
+#include <gtest/gtest.h>
+
+#include "models/t2m_gpt/t2m_gpt.h"
+#include "nn/linear.h"
+#include "nn/optim.h"
+#include "tests/cuda/device_test.h"
+#include "tools/common/captured_step.h"
+
+namespace kg {
+namespace {
+
+using CudaTraining = DeviceTest;
+
+VqVaeConfig tiny_tokenizer() {
+  VqVaeConfig c;
+  c.width = 16, c.codes = 12;
+  return c;
+}
+GptConfig tiny_gpt() {
+  GptConfig c;
+  c.codes = 12, c.condition = 16, c.width = 32, c.heads = 4, c.layers = 2, c.feedforward = 64, c.context = 9;
+  c.dropout = 0.1;
+  return c;
+}
+
+Tensor random_features(const Shape& shape, uint64_t stream) {
+  const Tensor x = Tensor::empty(shape);
+  fill_normal(x, 0, 1, {9, stream});
+  return x;
+}
+
+std::vector<double> train_tokenizer(Device device, int steps) {
+  default_generator() = {1, 0};
+  VqVae model(tiny_tokenizer());
+  model.to(device);
+  AdamW optimizer(model, {.lr = 1e-3});
+  std::vector<double> figures;
+  for (int i = 0; i < steps; ++i) {
+    const Tensor x = random_features({3, 16, 263}, uint64_t(i)).to(device);
+    optimizer.zero_grad();
+    const VqVae::Output out = model(Var(x));
+    const VqVae::Loss loss = model.loss(out, x);
+    backward(loss.total);
+    figures.push_back(loss.total.item());
+    figures.push_back(optimizer.clip_grad_norm(1e9));
+    optimizer.step(1e-3);
+  }
+  return figures;
+}
+
+TEST_F(CudaTraining, TokenizerStepsAreThoseOfTheCpu) {
+  const std::vector<double> cpu = train_tokenizer(Device::cpu, 4), cuda = train_tokenizer(Device::cuda, 4);
+  for (size_t i = 0; i < cpu.size(); ++i) EXPECT_NEAR(cuda[i], cpu[i], 1e-4 * std::fabs(cpu[i])) << i;
+}
+
+GptBatch batch_of(int64_t rows, int64_t context) {
+  GptBatch batch{Tensor::full({rows, context}, 13, Dtype::i32), {}};
+  for (int64_t b = 0; b < rows; ++b) {
+    const int64_t n = context - 3 - b % 3;
+    for (int64_t t = 0; t < n; ++t) batch.ids.data<int32_t>()[b * context + t] = int32_t((b * 5 + t * 3) % 12);
+    batch.ids.data<int32_t>()[b * context + n] = 12;
+    batch.lengths.push_back(n);
+  }
+  return batch;
+}
+
+// Loss, accuracy and norm of the gradient of each step.
+std::vector<double> train_gpt(Device device, int steps, bool captured = false, Dtype compute = Dtype::f32) {
+  default_generator() = {2, 0};
+  const WordVocabulary words = WordVocabulary::build({"a person walks", "a person jumps up twice"});
+  WordTransformer text(words, {.width = 16, .layers = 1, .heads = 2, .feedforward = 32});
+  Gpt gpt(tiny_gpt());
+  text.to(device), gpt.to(device);
+  NamedParameters parameters = gpt.named_parameters();
+  for (auto& p : text.named_parameters()) parameters.push_back(p);
+  AdamW optimizer({ParameterGroup{parameters, 1e-4, 1}}, {.lr = 1e-3}, compute);
+  CapturedStep step(device, captured, "gpt", true);
+  std::vector<double> figures;
+  const GptBatch batch = batch_of(4, 9);
+  const std::vector<std::string> captions{"a person walks", "a person jumps", "a person walks twice", "a"};
+  for (int i = 0; i < steps; ++i) {
+    const Tensor inputs = corrupt(batch.ids.slice(1, 0, 8).contiguous(), 0.5, 12, {3, uint64_t(i)}).to(device);
+    const TextBatch words = text.prepare(captions);
+    const SampleTargets targets = gpt_targets(batch, compute, device);
+    const auto& results = step.run(
+        {inputs, words.words, words.mask, words.share, targets.ids, targets.weights},
+        [&](const std::vector<Tensor>& in) {
+          optimizer.zero_grad();
+          const Var logits = gpt(text.encode(TextBatch{in[1], in[2], in[3]}), in[0]);
+          const SampleTargets scored{in[4], in[5]};
+          const Var loss = gpt_loss(logits, scored);
+          backward(loss);
+          const AdamW::Clip clip = optimizer.clip_grad_norm_on_device(1.0);
+          return std::vector<Tensor>{loss.value, gpt_accuracy(logits.value, scored), clip.squared_norm, clip.scale};
+        });
+    optimizer.step(1e-3 * (i + 1), results[3]);
+    const std::vector<double> read = read_scalars(results);
+    figures.insert(figures.end(), read.begin(), read.begin() + 3);
+  }
+  return figures;
+}
+
+TEST_F(CudaTraining, TransformerStepsAreThoseOfTheCpuWithTheSameDropout) {
+  const std::vector<double> cpu = train_gpt(Device::cpu, 4), cuda = train_gpt(Device::cuda, 4);
+  for (size_t i = 0; i < cpu.size(); ++i) EXPECT_NEAR(cuda[i], cpu[i], 1e-4 * std::fabs(cpu[i]) + 1e-6) << i;
+}
+
+TEST_F(CudaTraining, CapturedStepsAreTheSameBytesAsEagerOnes) {
+  EXPECT_EQ(train_gpt(Device::cuda, 7, true), train_gpt(Device::cuda, 7, false));
+}
+
+TEST_F(CudaTraining, Bf16FollowsF32) {
+  const std::vector<double> single = train_gpt(Device::cuda, 8), half = train_gpt(Device::cuda, 8, true, Dtype::bf16);
+  for (size_t i = 0; i < single.size(); i += 3) EXPECT_NEAR(half[i], single[i], 0.02 * single[i]) << "loss " << i / 3;
+  EXPECT_LT(half[21], half[0]);
+}
+
+TEST_F(CudaTraining, Bf16KeepsItsParametersInF32) {
+  default_generator() = {5, 0};
+  Linear layer(3, 2);
+  layer.to(Device::cuda);
+  AdamW optimizer({ParameterGroup{layer.named_parameters(), 0, 1}}, {.lr = 1e-5}, Dtype::bf16);
+  EXPECT_EQ(layer.weight.dtype(), Dtype::bf16);
+  const std::vector<double> before = optimizer.parameters().values().to_vector();
+  for (int i = 0; i < 3; ++i) {  // steps that bf16 weights would not notice
+    optimizer.zero_grad();
+    backward(sum(layer(Var(Tensor::ones({1, 3}, Dtype::bf16, Device::cuda)))));
+    optimizer.step();
+  }
+  const std::vector<double> after = optimizer.parameters().values().to_vector();
+  EXPECT_NEAR(before[0] - after[0], 3e-5, 1e-6);
+  optimizer.parameters().use_values(true);
+  EXPECT_EQ(layer.weight.dtype(), Dtype::f32);
+  EXPECT_EQ(layer.weight.value.to_vector()[0], after[0]);
+  optimizer.parameters().use_values(false);
+  EXPECT_EQ(layer.weight.value.to_vector()[0], double(float(bf16(float(after[0])))));
+}
+
+TEST_F(CudaTraining, AStepWithoutFiniteGradientsChangesNothing) {
+  default_generator() = {5, 0};
+  Linear layer(3, 2);
+  layer.to(Device::cuda);
+  AdamW optimizer(layer, {.lr = 1e-2});
+  const std::vector<double> before = optimizer.parameters().values().to_vector();
+  optimizer.parameters().gradients().fill(std::numeric_limits<double>::infinity());
+  const AdamW::Clip clip = optimizer.clip_grad_norm_on_device(1.0);
+  optimizer.step(1e-2, clip.scale);
+  EXPECT_EQ(optimizer.parameters().values().to_vector(), before);
+  EXPECT_FALSE(std::isfinite(clip.squared_norm.item()));
+  EXPECT_THROW(optimizer.fail_diverged(), Error);
+}
+
+TEST_F(CudaTraining, DecodingByGraphsGivesTheSameLogitsInAnyBatch) {
+  default_generator() = {6, 0};
+  Gpt gpt(tiny_gpt());
+  gpt.to(Device::cuda);
+  gpt.eval();
+  const Tensor condition = random_features({3, 16}, 1).to(Device::cuda);
+  Decoder three(gpt, 3), one(gpt, 1);
+  std::vector<std::vector<double>> first;
+  for (int round = 0; round < 3; ++round)  // as it is, captured, replayed
+    for (int64_t p = 0; p < 4; ++p) {
+      const std::vector<double> all = three.step(condition, {1, 2, int32_t(p)}, p).to_vector();
+      const Tensor alone = one.step(condition.slice(0, 2, 3).contiguous(), {int32_t(p)}, p);
+      EXPECT_EQ(alone.to_vector(), (std::vector<double>{all.end() - 13, all.end()})) << p;
+      if (round == 0)
+        first.push_back(all);
+      else
+        EXPECT_EQ(all, first[size_t(p)]) << "round " << round << ", position " << p;
+    }
+}
+
+TEST_F(CudaTraining, SamplesAreThoseOfTheCpu) {
+  const auto motions = [](Device device) {
+    default_generator() = {4, 0};
+    auto text = std::make_unique<WordTransformer>(
+        WordVocabulary::build({"a person walks"}),
+        WordTransformerConfig{.width = 16, .layers = 1, .heads = 2, .feedforward = 32});
+    T2mGpt model(tiny_tokenizer(), tiny_gpt(), std::move(text));
+    model.tokenizer.statistics = {Tensor::zeros({263}), Tensor::ones({263})};
+    fill_normal(model.tokenizer.model.quantizer().codebook.value, 0, 1, {8, 1});
+    model.to(device);
+    return model.generate({"a person walks", "a person"}, {0, 1}, {.min_tokens = 6, .max_tokens = 6, .seed = 3});
+  };
+  const std::vector<Tensor> cpu = motions(Device::cpu), cuda = motions(Device::cuda);
+  ASSERT_EQ(cuda.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    ASSERT_EQ(cuda[i].shape(), cpu[i].shape());
+    EXPECT_LE(max_abs_difference(cuda[i], cpu[i]), 1e-3);
+  }
+}
+
+}  // namespace
+}  // namespace kg

@@ -1,0 +1,63 @@
+// Matrix products on the host, element by element, for the sizes of tests.
+#include "tensor/cuda/blas.h"
+
+#include <vector>
+
+#include "tensor/parallel.h"
+#include "tests/cuda_emulation/graph.h"
+
+namespace kg::cuda {
+namespace {
+
+bool tf32_on = false;
+
+float load(const void* data, Dtype dtype, int64_t i) {
+  return dtype == Dtype::f32 ? static_cast<const float*>(data)[i] : float(static_cast<const bf16*>(data)[i]);
+}
+void store(void* data, Dtype dtype, int64_t i, float value) {
+  if (dtype == Dtype::f32)
+    static_cast<float*>(data)[i] = value;
+  else
+    static_cast<bf16*>(data)[i] = bf16(value);
+}
+// (rows, cols) row-major in f32
+std::vector<float> dense(const Operand& o, Dtype dtype, int64_t rows, int64_t cols, int64_t batch) {
+  std::vector<float> m(size_t(rows * cols));
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < cols; ++j)
+      m[size_t(i * cols + j)] = load(o.data, dtype, batch * o.batch + (o.transposed ? j * o.line + i : i * o.line + j));
+  return m;
+}
+
+void multiply(const Gemm& g) {
+  parallel_for(g.batches, 1, [&](int64_t first, int64_t last) {
+    for (int64_t batch = first; batch < last; ++batch) {
+      const std::vector<float> a = dense(g.a, g.in, g.m, g.k, batch), b = dense(g.b, g.in, g.k, g.n, batch);
+      std::vector<float> row(size_t(g.n));
+      for (int64_t i = 0; i < g.m; ++i) {
+        std::fill(row.begin(), row.end(), 0.0f);
+        for (int64_t p = 0; p < g.k; ++p) {
+          const float x = a[size_t(i * g.k + p)];
+          for (int64_t j = 0; j < g.n; ++j) row[size_t(j)] += x * b[size_t(p * g.n + j)];
+        }
+        for (int64_t j = 0; j < g.n; ++j) {
+          const int64_t at = batch * g.batch + i * g.line + j;
+          float y = row[size_t(j)];
+          if (g.beta != 0) y += g.beta * load(g.c, g.out, at);
+          if (g.epilogue == Epilogue::bias) y += load(g.bias, g.out, j);
+          store(g.c, g.out, at, y);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void gemm(const Gemm& g) {
+  emulation::submit([g] { multiply(g); });
+}
+void set_tf32(bool on) { tf32_on = on; }
+bool tf32() { return tf32_on; }
+
+}  // namespace kg::cuda

@@ -1,0 +1,67 @@
+// The CUDA runtime of the emulation: device memory is host memory that begins as NaN, work is done when it is asked
+// for. A captured graph is the list of what was launched; replaying runs it again.
+#include "tensor/cuda/runtime.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "tensor/cuda/kernel.h"
+#include "tests/cuda_emulation/graph.h"
+
+namespace kg::cuda {
+namespace {
+uint64_t offset = 0;
+emulation::Recording* recording = nullptr;
+}  // namespace
+
+std::string problem() { return ""; }
+DeviceInfo device_info() { return {"emulated CUDA device", int64_t(64) << 30, 4}; }
+
+void* allocate(int64_t bytes) {
+  void* data = std::aligned_alloc(256, size_t((bytes + 255) / 256 * 256));
+  if (data) std::memset(data, 0xff, size_t(bytes));
+  return data;
+}
+void release(void* data) { std::free(data); }
+void* allocate_pinned(int64_t bytes) { return allocate(bytes); }
+void release_pinned(void* data) { release(data); }
+
+void copy_to_device(void* to, const void* from, int64_t bytes) {
+  CHECK(!recording, "[cuda] a copy from the host cannot be part of a captured graph");
+  std::memcpy(to, from, size_t(bytes));
+}
+void copy_to_host(void* to, const void* from, int64_t bytes) {
+  CHECK(!recording, "[cuda] a copy to the host cannot be part of a captured graph: it would wait for the device");
+  std::memcpy(to, from, size_t(bytes));
+}
+void copy_on_device(void* to, const void* from, int64_t bytes) {
+  emulation::submit([=] { std::memmove(to, from, size_t(bytes)); });
+}
+void fill_bytes(void* to, int value, int64_t bytes) {
+  emulation::submit([=] { std::memset(to, value, size_t(bytes)); });
+}
+void synchronize() { CHECK(!recording, "[cuda] a captured graph cannot wait for the device"); }
+
+Ptr<const uint64_t> stream_offset() { return {&offset, &offset, &offset + 1}; }
+void set_stream_offset(uint64_t value) { offset = value; }
+
+void capture_begin() {
+  CHECK(!recording, "[cuda] a capture is under way");
+  recording = new emulation::Recording;
+}
+void* capture_end() { return std::exchange(recording, nullptr); }
+void graph_launch(void* graph) {
+  for (const auto& work : static_cast<emulation::Recording*>(graph)->work) work();
+}
+void graph_release(void* graph) { delete static_cast<emulation::Recording*>(graph); }
+
+}  // namespace kg::cuda
+
+namespace kg::emulation {
+void submit(std::function<void()> work) {
+  if (cuda::recording)
+    cuda::recording->work.push_back(std::move(work));
+  else
+    work();
+}
+}  // namespace kg::emulation
