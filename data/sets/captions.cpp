@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t kMaxBytes = uint64_t{256} << 20;
 constexpr std::string_view kBlank = " \t\r";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 std::string_view trim(std::string_view s) {
   const size_t begin = s.find_first_not_of(kBlank);
@@ -35,7 +36,7 @@ std::vector<std::string_view> split(std::string_view s, char separator) {
 // fn(line without its end, number from 1) for each line that is not blank.
 template <class Fn>
 void for_each_line(std::string_view text, Fn fn) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // UTF-8 byte order mark
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   int number = 0;
   for (const std::string_view line : split(text, '\n')) {
     ++number;
@@ -66,7 +67,10 @@ void check_span(double start, double end) {
 Caption parse_line(std::string_view line) {
   const std::vector<std::string_view> fields = split(trim(line), '#');
   CHECK_INPUT(fields.size() == 4, "expected caption#words#start#end, found ", fields.size(), " field(s)");
-  Caption caption{std::string(trim(fields[0])), {}, to_seconds(fields[2], "start"), to_seconds(fields[3], "end")};
+  std::string_view words = trim(fields[0]);
+  while (words.starts_with(kByteOrderMark))
+    words = trim(words.substr(kByteOrderMark.size()));  // of files joined to one
+  Caption caption{std::string(words), {}, to_seconds(fields[2], "start"), to_seconds(fields[3], "end")};
   CHECK_INPUT(!caption.text.empty(), "the caption is empty");
   CHECK_INPUT(!split_words(caption.text).empty(), "the caption has no word");
   check_span(caption.start, caption.end);

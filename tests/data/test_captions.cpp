@@ -48,6 +48,10 @@ TEST(Captions, BadLinesAreNamedOrLeftOut) {
 TEST(Captions, FormatIsReadBack) {
   const std::string text = "a man kicks.#a/DET man/NOUN#0.0#0.0\nhe walks##1.5#12.0\n";
   EXPECT_EQ(format_captions(parse_captions(text, "x")), text);
+  const std::string joined =
+      "\xEF\xBB\xBF"
+      "he runs##0.0#0.0\n \xEF\xBB\xBF\xEF\xBB\xBF he jumps##0.0#0.0\n";
+  EXPECT_EQ(format_captions(parse_captions(joined, "x")), "he runs##0.0#0.0\nhe jumps##0.0#0.0\n");
 }
 
 TEST(Captions, UntaggedWords) {
