@@ -41,8 +41,8 @@ class Graph {
 
  private:
   void* graph_ = nullptr;
-  std::shared_ptr<MemoryPool> pool_;  // what the step allocates belongs to it alone
-  uint64_t first_stream_ = 0, streams_ = 0;
+  std::shared_ptr<MemoryPool> pool_;                          // what the step allocates belongs to it alone
+  [[maybe_unused]] uint64_t first_stream_ = 0, streams_ = 0;  // of random numbers; only with CUDA
 };
 
 }  // namespace kg
