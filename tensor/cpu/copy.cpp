@@ -1,23 +1,9 @@
 #include "tensor/cpu/copy.h"
 
+#include "tensor/convert.h"
 #include "tensor/cpu/strided.h"
 
 namespace kg::cpu {
-namespace {
-
-template <class To, class From>
-To convert(From x) {
-  if constexpr (std::is_same_v<To, From>)
-    return x;
-  else if constexpr (std::is_same_v<From, bf16>)
-    return To(float(x));
-  else if constexpr (std::is_same_v<To, bf16>)
-    return bf16(float(x));
-  else
-    return To(x);
-}
-
-}  // namespace
 
 void fill(const Tensor& out, double value) {
   for_any(out.dtype(), [&](auto zero) {

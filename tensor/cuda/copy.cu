@@ -1,4 +1,5 @@
 // Fill and strided copy with conversion between any two dtypes.
+#include "tensor/convert.h"
 #include "tensor/cuda/kernel.h"
 #include "tensor/cuda/kernels.h"
 #include "tensor/cuda/operands.h"
@@ -8,18 +9,6 @@ namespace kg::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-
-template <class To, class From>
-KG_HD inline To convert(From x) {
-  if constexpr (std::is_same_v<To, From>)
-    return x;
-  else if constexpr (std::is_same_v<From, bf16>)
-    return To(float(x));
-  else if constexpr (std::is_same_v<To, bf16>)
-    return bf16(float(x));
-  else
-    return To(x);
-}
 
 template <class T>
 __global__ void fill_kernel(int64_t n, Operands<1> o, Ptr<T> out, T value) {

@@ -237,24 +237,23 @@ void barrier(Site site) { wait(State::at_barrier, site); }
 void warp_barrier(Site site) { wait(State::in_warp, site); }
 int lane() { return int(cuda::threadIdx.x % 32); }
 
-uint64_t exchange(uint64_t value, int from, Site site) {
+namespace {
+// This lane's value beside those of its warp, all of which have come by when it returns.
+const uint64_t* gather(uint64_t value, Site site) {
   Machine& m = *machine;
   const int t = m.running->thread;
-  Machine::Exchange& warp = m.warps[size_t(t / 32)];
-  const int bank = m.threads[size_t(t)].exchanges++ % 2;
-  warp.values[bank][t % 32] = value;
+  uint64_t* values = m.warps[size_t(t / 32)].values[m.threads[size_t(t)].exchanges++ % 2];
+  values[t % 32] = value;
   wait(State::in_warp, site);
-  return warp.values[bank][from];
+  return values;
 }
+}  // namespace
+
+uint64_t exchange(uint64_t value, int from, Site site) { return gather(value, site)[from]; }
 unsigned ballot(bool value, Site site) {
-  Machine& m = *machine;
-  const int t = m.running->thread;
-  Machine::Exchange& warp = m.warps[size_t(t / 32)];
-  const int bank = m.threads[size_t(t)].exchanges++ % 2;
-  warp.values[bank][t % 32] = value;
-  wait(State::in_warp, site);
+  const uint64_t* values = gather(value, site);
   unsigned bits = 0;
-  for (int i = 0; i < 32; ++i) bits |= unsigned(warp.values[bank][i] != 0) << i;
+  for (int i = 0; i < 32; ++i) bits |= unsigned(values[i] != 0) << i;
   return bits;
 }
 
