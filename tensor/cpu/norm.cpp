@@ -1,7 +1,9 @@
 #include "tensor/cpu/norm.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "tensor/cpu/vec.h"
 #include "tensor/parallel.h"
 
 namespace kg::cpu {
@@ -41,37 +43,70 @@ void norm_forward(const Tensor& y, const Tensor& mean, const Tensor& rstd, const
   });
 }
 
-// With xh = (x - mean) rstd and a = gy w:  gx = rstd (a - mean(a) - xh mean(a xh)), without mean(a) for RMS norm;
-// gw = sum_rows gy xh, gb = sum_rows gy: partial sums over fixed blocks of rows, then the blocks in order.
+namespace {
+
+// fn(i, get, put) for each whole register of n elements and the rest: get and put read and write what is there.
+template <class T, class Fn>
+void for_each_vec(int64_t n, Fn fn) {
+  int64_t i = 0;
+  for (; i + kLanes<T> <= n; i += kLanes<T>)
+    fn(
+        i, [](const T* p) { return load<T>(p); }, [](T* p, Vec<T> v) { store(p, v); });
+  if (const int rest = int(n - i); rest > 0)
+    fn(
+        i, [=](const T* p) { return load_part<T>(p, rest); },
+        [=](T* p, Vec<T> v) { std::memcpy(static_cast<void*>(p), &v, size_t(rest) * sizeof(T)); });
+}
+
+// With xh = (x - mean) rstd and a = gy w:  gx = rstd (a - mean(a) - xh mean(a xh)), without mean(a) for RMS norm, for
+// R rows of n together, so that their part of gw = sum_rows gy xh and gb = sum_rows gy is read and written once.
+template <int R, class T>
+void backward_rows(T* gx, T* gw, T* gb, const T* gy, const T* x, const T* w, const T* mean, const T* rstd, int64_t n) {
+  Vec<T> s[R] = {}, d[R] = {};
+  T m[R], k[R];
+  for (int r = 0; r < R; ++r) m[r] = mean ? mean[r] : T(0), k[r] = rstd[r];
+  for_each_vec<T>(n, [&](int64_t i, auto get, auto put) {
+    Vec<T> to_weight = get(gw + i), to_bias = get(gb + i);
+    for (int r = 0; r < R; ++r) {
+      const Vec<T> g = get(gy + r * n + i), h = (get(x + r * n + i) - m[r]) * k[r], a = g * get(w + i);
+      s[r] += a;
+      d[r] += a * h;
+      to_weight += g * h;
+      to_bias += g;
+    }
+    put(gw + i, to_weight);
+    put(gb + i, to_bias);
+  });
+  for (int r = 0; r < R; ++r) {
+    const T mean_a = mean ? sum_lanes<T>(s[r]) / T(n) : T(0), mean_ah = sum_lanes<T>(d[r]) / T(n);
+    const T slope = k[r] * k[r] * mean_ah, shift = k[r] * mean_a;
+    for_each_vec<T>(n, [&](int64_t i, auto get, auto put) {
+      const int64_t at = r * n + i;
+      put(gx + at, get(gy + at) * get(w + i) * k[r] - shift - (get(x + at) - m[r]) * slope);
+    });
+  }
+}
+
+}  // namespace
+
+// The gradients of weight and bias are partial sums over fixed blocks of rows, then the blocks in order.
 void norm_backward(const Tensor& gx, const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x,
                    const Tensor& weight, const Tensor& mean, const Tensor& rstd) {
-  constexpr int64_t kRows = 64;
+  constexpr int64_t kRows = 64, kTogether = 4;
   const int64_t rows = x.size(0), n = x.size(1), blocks = (rows + kRows - 1) / kRows;
   for_float(x.dtype(), "layer_norm", [&](auto zero) {
     using T = decltype(zero);
-    const T* w = weight.data<T>();
     const Tensor partial = Tensor::zeros({std::max<int64_t>(blocks, 1), 2, n}, x.dtype());
     parallel_for(blocks, std::max<int64_t>(1, kGrain / (kRows * n)), [&](int64_t first, int64_t last) {
       for (int64_t block = first; block < last; ++block) {
-        T* pw = partial.data<T>() + block * 2 * n;
-        T* pb = pw + n;
-        for (int64_t r = block * kRows; r < std::min(rows, (block + 1) * kRows); ++r) {
-          const T *in = x.data<T>() + r * n, *g = gy.data<T>() + r * n;
-          T* out = gx.data<T>() + r * n;
-          const T k = rstd.data<T>()[r], m = mean.defined() ? mean.data<T>()[r] : T(0);
-          T s = 0, d = 0;
-#pragma omp simd reduction(+ : s, d)
-          for (int64_t i = 0; i < n; ++i) {
-            const T h = (in[i] - m) * k, a = g[i] * w[i];
-            s += a;
-            d += a * h;
-            pw[i] += g[i] * h;
-            pb[i] += g[i];
-          }
-          s = mean.defined() ? s / T(n) : T(0);
-          d /= T(n);
-#pragma omp simd
-          for (int64_t i = 0; i < n; ++i) out[i] = k * (g[i] * w[i] - s - (in[i] - m) * k * d);
+        T *pw = partial.data<T>() + block * 2 * n, *pb = pw + n;
+        const int64_t end = std::min(rows, (block + 1) * kRows);
+        for (int64_t r = block * kRows; r < end;) {
+          const bool together = end - r >= kTogether;
+          const auto run = together ? backward_rows<kTogether, T> : backward_rows<1, T>;
+          run(gx.data<T>() + r * n, pw, pb, gy.data<T>() + r * n, x.data<T>() + r * n, weight.data<T>(),
+              mean.defined() ? mean.data<T>() + r : nullptr, rstd.data<T>() + r, n);
+          r += together ? kTogether : 1;
         }
       }
     });

@@ -1,4 +1,4 @@
-// Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019) over rows (R, C), statistics in double.
+// Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019) over rows (R, C).
 #pragma once
 
 #include "tensor/ops.h"
