@@ -1,4 +1,4 @@
-// Writing rows, and cutting a log back to an iteration.
+// Writing rows, cutting a log back to an iteration, and reading it.
 #include "tools/common/csv.h"
 
 #include <charconv>
@@ -31,6 +31,16 @@ std::string_view rows_until(std::string_view text, const std::string& header, in
   }
 }
 
+std::vector<std::string_view> cells_of(std::string_view line) {
+  std::vector<std::string_view> cells;
+  for (size_t begin = 0; begin <= line.size();) {
+    const size_t end = std::min(line.find(',', begin), line.size());
+    cells.push_back(line.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return cells;
+}
+
 }  // namespace
 
 CsvLog::CsvLog(std::filesystem::path path, const std::vector<std::string>& columns, int64_t resume_from)
@@ -58,6 +68,32 @@ void CsvLog::row(int64_t iteration, const std::vector<double>& values) {
   }
   file_ << text << '\n' << std::flush;
   CHECK(file_.good(), "[log] ", path_.string(), ": cannot be written (disk full?) at iteration ", iteration);
+}
+
+CsvTable read_csv(const std::filesystem::path& path) {
+  const std::string file = read_file(path, kMaxLogBytes);
+  const std::string_view text(file);
+  size_t end = text.find('\n');
+  CHECK_INPUT(end != std::string_view::npos && end > 0, "[log] ", path.string(), ": expected a line of column names");
+  CsvTable table;
+  for (const std::string_view name : cells_of(text.substr(0, end))) table.columns.emplace_back(name);
+  table.values.resize(table.columns.size());
+  for (int64_t line = 2;; ++line) {
+    const size_t begin = end + 1;
+    end = text.find('\n', begin);
+    if (end == std::string_view::npos) return table;
+    const std::vector<std::string_view> cells = cells_of(text.substr(begin, end - begin));
+    CHECK_INPUT(cells.size() == table.columns.size(), "[log] ", path.string(), " line ", line, ": ", cells.size(),
+                " cells, the header names ", table.columns.size());
+    for (size_t c = 0; c < cells.size(); ++c) {
+      double value = std::nan("");
+      const char* stop = cells[c].data() + cells[c].size();
+      const auto [read, error] = std::from_chars(cells[c].data(), stop, value);
+      CHECK_INPUT(cells[c].empty() || (error == std::errc() && read == stop), "[log] ", path.string(), " line ", line,
+                  ": '", cells[c], "' in column ", table.columns[c], " is no number");
+      table.values[c].push_back(value);
+    }
+  }
 }
 
 }  // namespace kg

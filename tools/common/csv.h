@@ -25,4 +25,12 @@ class CsvLog {
   std::ofstream file_;
 };
 
+// A log read back: column by column, NaN where a cell is empty. An unfinished last row is dropped; anything else that
+// is not such a log is an Error (input).
+struct CsvTable {
+  std::vector<std::string> columns;
+  std::vector<std::vector<double>> values;  // one vector a column, equally long
+};
+CsvTable read_csv(const std::filesystem::path& path);
+
 }  // namespace kg
