@@ -142,4 +142,10 @@ std::string foreign_content(std::string_view head) {
   return "";
 }
 
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (const char c : text.substr(0, 80)) shown += c >= ' ' && c <= '~' ? c : '?';
+  return shown;
+}
+
 }  // namespace kg

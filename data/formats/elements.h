@@ -29,4 +29,7 @@ Tensor read_elements(FileDtype dtype, const Shape& shape, const ReadBytes& read,
 // What a file that begins like this really is ("a Git LFS pointer ..."), as the end of a sentence; empty if not known.
 std::string foreign_content(std::string_view head);
 
+// A name from a file, fit for a message: at most 80 bytes, what is not plain ASCII as '?'.
+std::string printable(std::string_view text);
+
 }  // namespace kg

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "data/formats/elements.h"
 #include "tensor/error.h"
 
 namespace kg {
@@ -18,12 +19,6 @@ constexpr uint64_t kEndSize = 22, kLocator64Size = 20, kEnd64Size = 56, kCentral
 constexpr uint64_t kMaxRatio = 1032;                         // deflate: at best 258 bytes for two bits
 constexpr uint64_t kFreeSize = 1 << 30, kAllowedRatio = 64;  // an archive of n bytes may unpack to 2^30 + 64 n
 constexpr uint32_t kOnes32 = 0xffffffff;
-
-std::string printable(std::string_view text) {
-  std::string shown;
-  for (const char c : text.substr(0, 80)) shown += c >= ' ' && c <= '~' ? c : '?';
-  return shown;
-}
 
 uint32_t crc_of(std::string_view bytes) {
   return static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
