@@ -193,25 +193,6 @@ std::string format_captions(const std::vector<Caption>& captions) {
   return text;
 }
 
-std::vector<std::string> untagged_tokens(std::string_view caption) {
-  std::vector<std::string> tokens;
-  std::string word;
-  const auto flush = [&] {
-    if (!word.empty()) tokens.push_back(word + "/OTHER");
-    word.clear();
-  };
-  for (const char c : caption) {
-    const bool upper = c >= 'A' && c <= 'Z', lower = c >= 'a' && c <= 'z', beyond_ascii = (c & 0x80) != 0;
-    if (upper || lower || beyond_ascii) {
-      word += upper ? static_cast<char>(c - 'A' + 'a') : c;
-    } else if (c != '-') {  // hyphens are deleted, as in the published token lists
-      flush();
-    }
-  }
-  flush();
-  return tokens;
-}
-
 std::string mirrored_text(const std::string& caption) {
   std::string out;
   for (size_t at = 0; at < caption.size();) {

@@ -24,9 +24,6 @@ std::vector<Caption> parse_captions(std::string_view text, const std::string& fi
                                     std::vector<std::string>* bad = nullptr);
 std::string format_captions(const std::vector<Caption>& captions);
 
-// Lower-case words of a caption, each with the tag OTHER: what is written for captions nobody has tagged.
-std::vector<std::string> untagged_tokens(std::string_view caption);
-
 // A caption for the mirrored motion: left and right, clockwise and counterclockwise exchanged.
 std::string mirrored_text(const std::string& caption);
 

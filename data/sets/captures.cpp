@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 
+#include "data/text/pos_tagger.h"
 #include "tensor/error.h"
 #include "tensor/parallel.h"
 
@@ -70,7 +71,7 @@ std::vector<Caption> whole_captions(const std::vector<std::string>& texts, bool 
   std::vector<Caption> captions;
   for (const std::string& text : texts) {
     const std::string caption = mirrored ? mirrored_text(text) : text;
-    captions.push_back({caption, untagged_tokens(caption)});
+    captions.push_back({caption, tag_caption(caption)});
   }
   return captions;
 }

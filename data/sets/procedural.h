@@ -74,10 +74,4 @@ std::string describe(const MotionParameters& parameters);
 // Left and right, clockwise and counterclockwise exchanged.
 MotionParameters mirror_parameters(const MotionParameters& parameters);
 
-// "a/DET man/NOUN walk/VERB": the words of a generated caption with universal part-of-speech tags; nouns and verbs as
-// lemmas, except "left". The third field's neighbours of a HumanML3D text line.
-std::string tag_caption(const std::string& caption);
-// Every word that a caption can contain, sorted.
-std::vector<std::string> caption_vocabulary();
-
 }  // namespace kg

@@ -1,7 +1,6 @@
 #include "data/sets/procedural_set.h"
 
-#include <sstream>
-
+#include "data/text/pos_tagger.h"
 #include "tensor/parallel.h"
 
 namespace kg {
@@ -10,11 +9,8 @@ namespace {
 std::vector<Caption> tagged(const std::vector<std::string>& texts, bool mirrored) {
   std::vector<Caption> captions;
   for (const std::string& text : texts) {
-    Caption caption;
-    caption.text = mirrored ? mirrored_text(text) : text;
-    std::istringstream tokens(tag_caption(caption.text));
-    for (std::string token; tokens >> token;) caption.tokens.push_back(token);
-    captions.push_back(std::move(caption));
+    const std::string caption = mirrored ? mirrored_text(text) : text;
+    captions.push_back({caption, tag_caption(caption)});
   }
   return captions;
 }

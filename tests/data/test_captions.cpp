@@ -54,12 +54,6 @@ TEST(Captions, FormatIsReadBack) {
   EXPECT_EQ(format_captions(parse_captions(joined, "x")), "he runs##0.0#0.0\nhe jumps##0.0#0.0\n");
 }
 
-TEST(Captions, UntaggedWords) {
-  EXPECT_EQ(untagged_tokens("A semi-circle, 2 Steps; don't!"),
-            (std::vector<std::string>{"a/OTHER", "semicircle/OTHER", "steps/OTHER", "don/OTHER", "t/OTHER"}));
-  EXPECT_TRUE(untagged_tokens("12 - 3").empty());
-}
-
 TEST(Captions, MirroredText) {
   EXPECT_EQ(mirrored_text("raises the left arm, then the RIGHT."), "raises the right arm, then the Left.");
   EXPECT_EQ(mirrored_text("Left-handed, leftwards; leftover upright bright rightly"),

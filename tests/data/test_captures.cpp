@@ -45,7 +45,7 @@ TEST_F(Folder, ClipsCaptionsAndMirrors) {
   EXPECT_EQ(clip.captions[0].text, "raises the left arm");
   EXPECT_TRUE(clip.captions[0].whole());
   EXPECT_EQ(clip.mirrored_captions[0].text, "raises the right arm");
-  EXPECT_EQ(clip.mirrored_captions[0].tokens[2], "right/OTHER");
+  EXPECT_EQ(clip.mirrored_captions[0].tokens[2], "right/ADJ");
   CaptureOptions plain;
   plain.mirror = false;
   EXPECT_TRUE(collect("a\tb\n", plain).clips[0].mirrored_captions.empty());

@@ -11,6 +11,7 @@
 #include "data/formats/npy.h"
 #include "data/motion/features.h"
 #include "data/sets/humanml3d.h"
+#include "data/text/pos_tagger.h"
 #include "tensor/parallel.h"
 #include "tests/data/bad_input.h"
 
@@ -33,7 +34,7 @@ Joints motion(int frames, int kind) {
 }
 
 Caption caption(const std::string& text, double start = 0, double end = 0) {
-  return {text, untagged_tokens(text), start, end};
+  return {text, tag_caption(text), start, end};
 }
 
 std::vector<Clip> clips(int count) {
@@ -77,7 +78,7 @@ TEST_F(Layout, IsReadBack) {
   EXPECT_EQ(all.items[1].name, "Mclip0");
   EXPECT_EQ(all.items[0].captions[0].text, "a person turns left");
   EXPECT_EQ(all.items[1].captions[0].text, "a person turns right");
-  EXPECT_EQ(all.items[1].captions[0].tokens[3], "right/OTHER");
+  EXPECT_EQ(all.items[1].captions[0].tokens[3], "right/ADV");
   const Tensor expected = joints_to_features(motion(60, 0), {.continuous_yaw = true});
   EXPECT_EQ(all.items[0].features.to_vector(), expected.to_vector());
   const Tensor joints = read_npy(root() / "new_joints" / "clip0.npy");

@@ -239,35 +239,6 @@ TEST(Procedural, MirroredParametersSwapTheSides) {
   EXPECT_EQ(mirror_parameters(p).direction, Direction::counterclockwise);
 }
 
-TEST(Procedural, TagsAreUniversalPartsOfSpeech) {
-  EXPECT_EQ(tag_caption("the man throws two punches with his left fist"),
-            "the/DET man/NOUN throw/VERB two/NUM punch/NOUN with/ADP his/DET left/ADJ fist/NOUN");
-  EXPECT_EQ(tag_caption("a woman punches once at a fast pace"),
-            "a/DET woman/NOUN punch/VERB once/ADV at/ADP a/DET fast/ADJ pace/NOUN");
-  EXPECT_EQ(tag_caption("someone steps sideways to the left very fast"),
-            "someone/PRON step/VERB sideways/ADV to/ADP the/DET left/NOUN very/ADV fast/ADV");
-  EXPECT_EQ(tag_caption("a person turns left by ninety degrees"),
-            "a/DET person/NOUN turn/VERB left/ADV by/ADP ninety/NUM degree/NOUN");
-  EXPECT_THROW(tag_caption("a man juggles"), Error);
-}
-
-TEST(Procedural, EveryCaptionIsMadeOfTheVocabulary) {
-  const std::vector<std::string> list = caption_vocabulary();
-  EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
-  std::set<std::string> unused(list.begin(), list.end());
-  for (int i = 0; i < 20000; ++i) {
-    const std::string sentence = make_prompt(5, i).sentence;
-    ASSERT_NO_THROW(tag_caption(sentence)) << sentence;
-    for (std::string word : words_of(sentence)) {
-      if (word.back() == ',') word.pop_back();
-      unused.erase(word);
-    }
-  }
-  EXPECT_TRUE(unused.empty()) << *unused.begin();
-  EXPECT_GE(list.size(), 150u);
-  EXPECT_LE(list.size(), 250u);
-}
-
 TEST(Procedural, RefusesParametersThatTheSetDoesNotHave) {
   MotionParameters p{.action = Action::kick, .side = Side::left, .repetitions = 2};
   EXPECT_TRUE(valid(p));

@@ -4,6 +4,7 @@
 
 #include "data/motion/retarget.h"
 #include "data/sets/captions.h"
+#include "data/text/pos_tagger.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -14,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   kg::fuzz_parser(data, size, [](std::string_view text) {
     for (const kg::CaptionRow& row : kg::parse_caption_table(text, "fuzz")) {
       kg::mirrored_text(row.caption);
-      kg::untagged_tokens(row.caption);
+      kg::tag_caption(row.caption);
     }
   });
   return kg::fuzz_parser(data, size, [](std::string_view text) { kg::parse_joint_map(text, "fuzz"); });
