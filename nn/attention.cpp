@@ -43,4 +43,37 @@ Var MultiHeadAttention::operator()(const Var& x, const Var& memory, const Attent
   return attend(project(x, 0, width), slice(kv, 2, 0, heads), slice(kv, 2, heads, 2 * heads), mask);
 }
 
+namespace {
+int64_t inner_width(const ProjectedAttentionOptions& o) {
+  CHECK(o.heads > 0 && (o.head_width > 0 || o.width % o.heads == 0), "[attention] width ", o.width,
+        " is not a multiple of ", o.heads, " heads");
+  return o.head_width > 0 ? o.heads * o.head_width : o.width;
+}
+}  // namespace
+
+ProjectedAttention::ProjectedAttention(const ProjectedAttentionOptions& o)
+    : q(o.width, inner_width(o), o.with_bias),
+      k(o.width, inner_width(o), o.with_bias),
+      v(o.width, inner_width(o), o.with_bias),
+      out(inner_width(o), o.width, o.with_bias),
+      heads(o.heads),
+      dropout(o.dropout),
+      scale(o.scale) {
+  reg(o.q, q);
+  reg(o.k, k);
+  reg(o.v, v);
+  reg(o.out, out);
+}
+
+Var ProjectedAttention::operator()(const Var& x, const Var& memory, const AttentionMask& mask) const {
+  const auto split = [&](const Var& y) { return reshape(y, {y.size(0), y.size(1), heads, y.size(2) / heads}); };
+  const Var y = attention(split(q(x)), split(k(memory)), split(v(memory)),
+                          {.scale = scale,
+                           .causal = mask.causal,
+                           .key_mask = mask.key_mask,
+                           .bias = mask.bias,
+                           .dropout = training() ? dropout : 0});
+  return out(reshape(y, {x.size(0), x.size(1), y.size(2) * y.size(3)}));
+}
+
 }  // namespace kg

@@ -1,5 +1,7 @@
-// Multi-head attention with the parameters of torch.nn.MultiheadAttention. Letters: B batch, T time, C width, H heads.
-// in_proj_weight (3C, C) and in_proj_bias (3C) hold query, key and value above each other; then out_proj.
+// Multi-head attention. Letters: B batch, T time, C width, H heads, D width of a head.
+// MultiHeadAttention has the parameters of torch.nn.MultiheadAttention: in_proj_weight (3C, C) and in_proj_bias (3C)
+// hold query, key and value above each other; then out_proj. ProjectedAttention has four linear layers with names to
+// choose, as the public text encoders do.
 #pragma once
 
 #include "nn/linear.h"
@@ -28,6 +30,27 @@ class MultiHeadAttention : public Module {
 
  private:
   Var attend(const Var& q, const Var& k, const Var& v, const AttentionMask& mask) const;
+};
+
+struct ProjectedAttentionOptions {
+  const char *q, *k, *v, *out;  // names of the layers, such as "self.query"
+  int64_t width, heads;
+  int64_t head_width = 0;  // 0: width / heads
+  double dropout = 0;      // on the attention weights
+  double scale = 0;        // of the scores; 0: 1 / sqrt(D)
+  bool with_bias = true;
+};
+
+class ProjectedAttention : public Module {
+ public:
+  explicit ProjectedAttention(const ProjectedAttentionOptions& options);
+  Var operator()(const Var& x, const AttentionMask& mask = {}) const { return (*this)(x, x, mask); }
+  // Queries from x (B, Tq, C), keys and values from memory (B, Tk, C) -> (B, Tq, C).
+  Var operator()(const Var& x, const Var& memory, const AttentionMask& mask = {}) const;
+
+  Linear q, k, v, out;  // C -> H D, three times, and back
+  int64_t heads;
+  double dropout, scale;
 };
 
 }  // namespace kg

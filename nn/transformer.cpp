@@ -1,9 +1,22 @@
 #include "nn/transformer.h"
 
 namespace kg {
-namespace {
-Var activate(const Var& x, Activation activation) { return activation == Activation::gelu ? gelu(x) : relu(x); }
 
+Var activate(const Var& x, Activation activation) {
+  switch (activation) {
+    case Activation::relu:
+      return relu(x);
+    case Activation::gelu:
+      return gelu(x);
+    case Activation::gelu_tanh:
+      return gelu_tanh(x);
+    case Activation::quick_gelu:
+      return quick_gelu(x);
+  }
+  fail(ErrorCode::runtime, "[activate] unknown activation ", int(activation));
+}
+
+namespace {
 // One residual part of a layer.
 template <class Part>
 Var residual(const Var& x, const LayerNorm& norm, bool pre_norm, const Dropout& dropout, Part&& part) {

@@ -8,7 +8,8 @@
 
 namespace kg {
 
-enum class Activation { relu, gelu };  // gelu is the exact one, by erf
+enum class Activation { relu, gelu, gelu_tanh, quick_gelu };  // gelu is the exact one, by erf
+Var activate(const Var& x, Activation activation);
 
 struct TransformerOptions {
   int64_t width = 512, heads = 8, feedforward = 2048;
