@@ -14,22 +14,26 @@ constexpr uint64_t kOrderPurpose = 0x6F72646572, kWindowPurpose = 0x77696E646F77
 
 }  // namespace
 
+std::vector<int64_t> random_order(int64_t count, Philox random) {
+  CHECK(count >= 0 && count < int64_t{1} << 32, "[random_order] orders fewer than 2^32 things, got ", count);
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  for (int64_t i = count - 1; i > 0; --i)  // Fisher-Yates
+    std::swap(order[size_t(i)], order[random.below(uint64_t(i), uint32_t(i + 1))]);
+  return order;
+}
+
 ShuffledOrder::ShuffledOrder(int64_t count, int64_t batch, uint64_t seed) : count_(count), batch_(batch), seed_(seed) {
   CHECK(count > 0 && batch > 0, "[ShuffledOrder] needs something to order and a batch size, got ", count, " and ",
         batch);
-  CHECK(count < int64_t{1} << 32, "[ShuffledOrder] orders fewer than 2^32 things, got ", count);
   epoch_length_ = count >= batch ? count / batch * batch : count;
 }
 
 int64_t ShuffledOrder::at(int64_t position) {
   CHECK(position >= 0, "[ShuffledOrder] position ", position, " is negative");
   const int64_t epoch = position / epoch_length_;
-  if (epoch != epoch_) {  // Fisher-Yates
-    const Philox random = draw(seed_, epoch, kOrderPurpose);
-    order_.resize(size_t(count_));
-    std::iota(order_.begin(), order_.end(), int64_t{0});
-    for (int64_t i = count_ - 1; i > 0; --i)
-      std::swap(order_[size_t(i)], order_[random.below(uint64_t(i), uint32_t(i + 1))]);
+  if (epoch != epoch_) {
+    order_ = random_order(count_, draw(seed_, epoch, kOrderPurpose));
     epoch_ = epoch;
   }
   return order_[size_t(position % epoch_length_)];

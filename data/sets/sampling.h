@@ -10,6 +10,9 @@
 
 namespace kg {
 
+// 0..count-1 in a random order.
+std::vector<int64_t> random_order(int64_t count, Philox random);
+
 // Endless epochs over `count` things, each in a fresh order. An epoch is made of whole batches, so up to batch - 1
 // things are left out of it (others each time); with fewer things than a batch, batches run on into the next epoch.
 class ShuffledOrder {

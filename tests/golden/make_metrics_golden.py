@@ -1,0 +1,90 @@
+"""Values of the evaluation metrics, computed with NumPy and SciPy along other ways than ours: metrics.safetensors."""
+
+import numpy as np
+import scipy.linalg
+import scipy.spatial
+
+
+from golden import Golden
+
+MASK = (1 << 64) - 1
+
+
+def mix(a, b):
+    z = (a * 0x9E3779B97F4A7C15 + b + 0x9E3779B97F4A7C15) & MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def philox_word(seed, stream, i):
+    """Word i of Philox 4x32-10, as tensor/random.h documents its layout."""
+    low = 0xFFFFFFFF
+    block = i // 4
+    c = [block & low, block >> 32, stream & low, stream >> 32]
+    k = [seed & low, seed >> 32]
+    for _ in range(10):
+        p, q = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(q >> 32) ^ c[1] ^ k[0], q & low, (p >> 32) ^ c[3] ^ k[1], p & low]
+        k = [(k[0] + 0x9E3779B9) & low, (k[1] + 0xBB67AE85) & low]
+    return c[i % 4]
+
+
+def random_order(n, seed, stream):
+    order = list(range(n))
+    for i in range(n - 1, 0, -1):
+        j = philox_word(seed, stream, i) * (i + 1) >> 32
+        order[i], order[j] = order[j], order[i]
+    return np.array(order)
+
+
+def subset_distance(x, pairs, seed, stream):
+    a, b = (random_order(len(x), seed, mix(stream, part))[:pairs] for part in (1, 2))
+    return np.linalg.norm(x[a] - x[b], axis=1).mean()
+
+
+def fid(x, y):
+    """The root of the product itself, not symmetrised."""
+    s, t = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    root = scipy.linalg.sqrtm(s @ t)
+    return np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(s + t) - 2 * np.trace(root).real
+
+
+def generation(g):
+    correlated = g.normal(12, 12).numpy()
+    x, y = g.normal(60, 12).numpy() @ correlated, 1.3 * g.normal(50, 12).numpy() @ correlated + 0.2
+    x, y = x.astype(np.float32).astype(float), y.astype(np.float32).astype(float)
+    g.put("fid.real", x), g.put("fid.generated", y), g.put("fid.value", fid(x, y))
+    # Fewer items than numbers: singular covariances. The value through singular values of the data themselves.
+    x, y = g.normal(9, 20).numpy(), g.normal(7, 20).numpy()
+    a, b = (x - x.mean(0)) / np.sqrt(8), (y - y.mean(0)) / np.sqrt(6)
+    value = np.sum((x.mean(0) - y.mean(0)) ** 2) + np.sum(a * a) + np.sum(b * b)
+    value -= 2 * scipy.linalg.svdvals(a @ b.T).sum()
+    g.put("singular.real", x), g.put("singular.generated", y), g.put("singular.value", value)
+
+    symmetric = g.normal(23, 23).numpy()
+    symmetric = symmetric + symmetric.T
+    g.put("eigen.matrix", symmetric), g.put("eigen.values", scipy.linalg.eigvalsh(symmetric))
+
+    text = g.normal(75, 6).numpy()
+    motion = (text + 0.8 * g.normal(75, 6).numpy()).astype(np.float32).astype(float)
+    order = g.rng.permutation(75)
+    hits, distances = np.zeros(3), []
+    for first in (0, 32):
+        batch = order[first : first + 32]
+        matrix = scipy.spatial.distance.cdist(text[batch], motion[batch])
+        for i, row in enumerate(np.argsort(matrix, axis=1)):
+            hits += [i in row[:k] for k in (1, 2, 3)]
+        distances += list(np.diag(matrix))
+    g.put("match.text", text), g.put("match.motion", motion), g.put("match.order", order)
+    g.put("match.r_precision", hits / 64), g.put("match.mm_dist", np.mean(distances))
+    g.put("diversity.value", subset_distance(motion, 40, seed=11, stream=5))
+    several = g.normal(4, 13, 6).numpy()
+    g.put("multimodality.motions", several)
+    g.put("multimodality.value", np.mean([subset_distance(x, 10, seed=3, stream=9) for x in several]))
+
+
+if __name__ == "__main__":
+    g = Golden(20261121)
+    generation(g)
+    g.save("metrics.safetensors", {"scipy": scipy.__version__, "numpy": np.__version__})
