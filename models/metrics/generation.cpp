@@ -163,7 +163,7 @@ std::vector<Tensor> rows_of_repeats(const std::vector<Tensor>& given, int repeat
 }  // namespace
 
 GenerationScores score_generation(const std::vector<Tensor>& texts, const std::vector<Tensor>& motions,
-                                  const FidReference* real, const GenerationOptions& options) {
+                                  const FidReference* real, const GenerationProtocol& options) {
   CHECK(options.repeats > 0, "[generation] ", options.repeats, " repeats asked for");
   const std::vector<Tensor> text = rows_of_repeats(texts, options.repeats, "[generation] text embeddings"),
                             motion = rows_of_repeats(motions, options.repeats, "[generation] motion embeddings");

@@ -57,7 +57,7 @@ double multimodality(const Tensor& motions, Philox random, int64_t pairs = 10);
 
 // The protocol: repeats in fresh random orders. Texts and motions are given once for all repeats, or once for each
 // (where captions, crops or generations are drawn anew).
-struct GenerationOptions {
+struct GenerationProtocol {
   int repeats = 20;
   uint64_t seed = 0;
   int pool = 32, top = 3;
@@ -70,6 +70,6 @@ struct GenerationScores {
   int64_t items = 0, matched_items = 0, diversity_pairs = 0;
 };
 GenerationScores score_generation(const std::vector<Tensor>& texts, const std::vector<Tensor>& motions,
-                                  const FidReference* real, const GenerationOptions& options);
+                                  const FidReference* real, const GenerationProtocol& options);
 
 }  // namespace kg

@@ -147,7 +147,7 @@ TEST(ScoreGeneration, RepeatsShareEmbeddingsAndAreReproducible) {
   const Tensor text = random_rows(200, 8, 1), motion = add(text, affine(random_rows(200, 8, 2), .7, 0.)),
                real = random_rows(210, 8, 3);
   const FidReference reference(real);
-  const GenerationOptions options{.seed = 5};
+  const GenerationProtocol options{.seed = 5};
   const GenerationScores scores = score_generation({text}, {motion}, &reference, options);
   EXPECT_EQ(scores.items, 200);
   EXPECT_EQ(scores.matched_items, 192);
