@@ -171,21 +171,37 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                   if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0}));
                 });
 }
+namespace {
+// Adds the gradient of a convolution's weight w to input 1's.
+void add_weight_gradient(Grads& gx, const Tensor& w, const Tensor& gy, const Tensor& x, const Conv1dOptions& options) {
+  if (!gx.needed(1)) return;
+  const Tensor gw = gx.buffer(1, w);
+  if (gw.permute({2, 1, 0}).is_contiguous()) {
+    conv1d_backward_weight(gw, gy, x, options, 1);
+  } else {  // the weight has another layout elsewhere
+    const Tensor part = conv1d_weight_layout(zeros_like(w));
+    conv1d_backward_weight(part, gy, x, options, 0);
+    add_(gw, part);
+  }
+}
+}  // namespace
 Var conv1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options) {
   return record("conv1d", conv1d(x.value, weight.value, bias.value, options), {x, weight, bias},
                 [x = x.value, w = conv1d_weight_layout(weight.value), options](const Tensor& gy, Grads& gx) {
                   const Tensor g = gy.contiguous();
                   if (gx.needed(0)) gx.add(0, conv1d_backward_input(g, w, x.shape(), options));
-                  if (gx.needed(1)) {
-                    const Tensor gw = gx.buffer(1, w);
-                    if (gw.permute({2, 1, 0}).is_contiguous()) {
-                      conv1d_backward_weight(gw, g, x, options, 1);
-                    } else {  // the weight has another layout elsewhere
-                      const Tensor part = conv1d_weight_layout(zeros_like(w));
-                      conv1d_backward_weight(part, g, x, options, 0);
-                      add_(gw, part);
-                    }
-                  }
+                  add_weight_gradient(gx, w, g, x, options);
+                  if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0, 1}));
+                });
+}
+// Forward and backward of conv1d change places, and so do x and gy in the weight's gradient.
+Var conv_transpose1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options) {
+  const Tensor in = x.value.contiguous();
+  return record("conv_transpose1d", conv_transpose1d(in, weight.value, packed(bias.value), options), {x, weight, bias},
+                [in, w = conv1d_weight_layout(weight.value), options](const Tensor& gy, Grads& gx) {
+                  const Tensor g = gy.contiguous();
+                  if (gx.needed(0)) gx.add(0, conv1d(g, w, {}, options));
+                  add_weight_gradient(gx, w, in, g, options);
                   if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0, 1}));
                 });
 }
@@ -233,6 +249,24 @@ Var rms_norm(const Var& x, const Var& weight, double eps) {
     gx.add(0, g.x);
     gx.add(1, g.weight);
   });
+}
+
+// The weight's gradient is that of one product over all steps.
+GruStates gru(const Var& gates, const Var& weight, const Var& bias, const Var& h0, const Tensor& lengths,
+              bool reverse) {
+  const Tensor w = packed(weight.value);
+  const GruResult r = gru(gates.value, w, packed(bias.value), h0.value, lengths, reverse);
+  const Var y = record("gru", r.y, {gates, weight, bias, h0}, [r, w, lengths, reverse](const Tensor& gy, Grads& gx) {
+    const GruGradients g = gru_backward(gy, r, w, lengths, reverse);
+    const Tensor products = g.products.flatten(0, 1);
+    gx.add(0, g.gates);
+    if (gx.needed(1))
+      matmul_into(gx.buffer(1, w), products.transpose(0, 1), r.states.slice(0, 0, g.products.size(0)).flatten(0, 1), 1);
+    if (gx.needed(2)) gx.add(2, sum_accumulated(products, {0}));
+    if (gx.needed(3)) gx.add(3, g.h0.to(gy.dtype()));
+  });
+  const int64_t time = gates.size(1);
+  return {slice(y, 1, 0, time), select(y, 1, time)};
 }
 
 // ---- indexing

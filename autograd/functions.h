@@ -49,6 +49,7 @@ std::pair<Var, Tensor> topk(const Var& x, int64_t k);
 Var matmul(const Var& a, const Var& b);
 Var linear(const Var& x, const Var& weight, const Var& bias);
 Var conv1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options);
+Var conv_transpose1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options);
 Var upsample_nearest(const Var& x, int factor);
 
 Var softmax(const Var& x);
@@ -57,6 +58,12 @@ Var cross_entropy(const Var& logits, const Tensor& target, int ignore_index = -1
                   double smoothing = 0);  // (N) per row
 Var layer_norm(const Var& x, const Var& weight, const Var& bias, double eps);
 Var rms_norm(const Var& x, const Var& weight, double eps);
+
+struct GruStates {
+  Var h, last;
+};  // h (B, T, H), 0 beyond a sample's length; last (B, H)
+GruStates gru(const Var& gates, const Var& weight, const Var& bias, const Var& h0, const Tensor& lengths,
+              bool reverse = false);
 
 Var embedding(const Var& weight, const Tensor& ids);
 Var index_select(const Var& x, int axis, const Tensor& ids);

@@ -91,6 +91,9 @@ Tensor conv1d_backward_input(const Tensor& gy, const Tensor& weight, const Shape
 // gradient of the weight in the same layout; beta = 1 accumulates into `out`
 void conv1d_backward_weight(const Tensor& out, const Tensor& gy, const Tensor& x, const Conv1dOptions& options,
                             double beta);
+// The transpose of conv1d: x (B, T, I), weight (I, O, k) in conv1d's layout (stored (k, O, I)), bias (O) or undefined ->
+// (B, (T - 1) stride - 2 padding + dilation (k - 1) + 1, O)
+Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options);
 Tensor upsample_nearest(const Tensor& x, int factor);  // (B, T, C) -> (B, T factor, C)
 Tensor upsample_nearest_backward(const Tensor& gy, int factor);
 
@@ -130,6 +133,21 @@ Tensor stack(const std::vector<Tensor>& parts, int axis);
 
 // ---- randomness: the mask is a function of `random` and the element's index, so backward calls the same with gy
 Tensor dropout(const Tensor& x, double p, Philox random);
+
+// ---- GRU, one direction over a packed batch. gates (B, T, 3H) is the input's part, x W_ih^T + b_ih in PyTorch's order
+// reset, update, new; weight (3H, H) and bias (3H) are the state's part; h0 (B, H); lengths i32 (B) in 1..T, which is
+// checked where it is in host memory. `reverse` begins at each sample's last step.
+struct GruResult {
+  Tensor y;              // (B, T + 1, H): the state at every time, 0 beyond a sample's length; at T the last one
+  Tensor states, units;  // for the backward
+};
+GruResult gru(const Tensor& gates, const Tensor& weight, const Tensor& bias, const Tensor& h0, const Tensor& lengths,
+              bool reverse);
+struct GruGradients {
+  Tensor gates, products, h0;
+};  // products (T, B, 3H): of the state's part, in the order of result.states, whose product with it is the weight's
+GruGradients gru_backward(const Tensor& gy, const GruResult& result, const Tensor& weight, const Tensor& lengths,
+                          bool reverse);
 
 // ---- scaled dot-product attention. Views with unit stride in D (slices of a fused projection).
 // q (B, Tq, H, D), k and v (B, Tk, H, D) -> (B, Tq, H, D).

@@ -68,6 +68,21 @@ void conv1d_backward_weight(const Tensor& out, const Tensor& gy, const Tensor& x
   DISPATCH(x.device(), conv1d_backward_weight, out, gy.contiguous(), x.contiguous(), options, beta);
 }
 
+Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options) {
+  CHECK(x.defined() && x.rank() == 3 && weight.defined() && weight.rank() == 3 && x.size(2) == weight.size(0),
+        "[conv_transpose1d] needs x (batch, time, in) and weight (in, out, k), got ", x.defined() ? x.shape() : Shape(),
+        " and ", weight.defined() ? weight.shape() : Shape());
+  const int64_t span = options.dilation * (weight.size(2) - 1) + 1;
+  const int64_t time = (x.size(1) - 1) * options.stride - 2 * int64_t(options.padding) + span;
+  CHECK(x.size(1) > 0 && time > 0, "[conv_transpose1d] ", x.size(1), " time steps give ", time);
+  const Tensor y = conv1d_backward_input(x, weight, {x.size(0), time, weight.size(1)}, options);
+  if (bias.defined()) {
+    check_signal("conv_transpose1d", "bias", bias, {weight.size(1)}, x.dtype());
+    add_(y, bias);
+  }
+  return y;
+}
+
 Tensor upsample_nearest(const Tensor& x, int factor) {
   CHECK(x.defined() && x.rank() == 3, "[upsample_nearest] x must be (batch, time, channels)");
   CHECK(factor >= 1, "[upsample_nearest] factor must be at least 1, is ", factor);

@@ -6,6 +6,7 @@
 #include "tensor/cpu/conv.h"
 #include "tensor/cpu/copy.h"
 #include "tensor/cpu/dropout.h"
+#include "tensor/cpu/gru.h"
 #include "tensor/cpu/index.h"
 #include "tensor/cpu/matmul.h"
 #include "tensor/cpu/norm.h"
@@ -71,6 +72,10 @@ decltype(cpu::scatter_add_inplace) scatter_add_inplace;
 
 // dropout.cu
 decltype(cpu::dropout_forward) dropout_forward;
+
+// gru.cu
+decltype(cpu::gru_step_forward) gru_step_forward;
+decltype(cpu::gru_step_backward) gru_step_backward;
 
 // attention.cu
 decltype(cpu::attention_forward) attention_forward;

@@ -197,6 +197,16 @@ void add_convolutions(Rows& rows) {
                     const Var y = conv1d(in[0], stored, Var(), {1, 1, 1});
                     return sum(square(y)) + sum(square(stored)) + sum(stored * 0.5);
                   }});
+  const auto add_transpose = [&](const char* variant, int64_t taps, Conv1dOptions o, bool with_bias) {
+    std::vector<OpInput> inputs{x, {{3, 5, taps}, {51, 33, taps}}};
+    if (with_bias) inputs.push_back(bias);
+    rows.push_back({"conv_transpose1d", variant, inputs, [o](const Vars& in) {
+                      const Var stored = permute(contiguous(permute(in[1], {2, 1, 0})), {2, 1, 0});
+                      return conv_transpose1d(in[0], stored, in.size() > 2 ? in[2] : Var(), o);
+                    }});
+  };
+  add_transpose("up", 4, {2, 1, 1}, true);
+  add_transpose("odd", 3, {3, 2, 2}, false);
   rows.push_back({"upsample_nearest", "", {x}, [](const Vars& in) { return square(upsample_nearest(in[0], 3)); }});
 }
 
@@ -240,6 +250,31 @@ void add_row_ops(Rows& rows) {
                   OpClass::rows});
   rows.push_back(
       {"rms_norm", "", {x, scale}, [](const Vars& in) { return rms_norm(in[0], in[1], 1e-6); }, OpClass::rows});
+}
+
+// ---- GRU
+void add_gru(Rows& rows) {
+  const auto add = [&](const char* variant, int64_t time, bool reverse, bool large_time) {
+    const OpInput gates{{4, time, 9}, {9, large_time ? 11 : time, 195}}, weight{{9, 3}, {195, 65}}, h0{{4, 3}, {9, 65}};
+    rows.push_back({"gru",
+                    variant,
+                    {gates, weight, {{9}, {195}}, h0},
+                    [reverse](const Vars& in) {
+                      // 1 to T, the longest neither first nor last; weights as large as those of a trained layer.
+                      const Tensor below = random_ids({in[0].size(0)}, in[0].size(1), in[0]).to(Device::cpu);
+                      std::vector<int32_t> lengths;
+                      for (double n : below.to_vector()) lengths.push_back(int32_t(n) + 1);
+                      lengths[2] = int32_t(in[0].size(1));
+                      const double scale = 1 / std::sqrt(double(in[3].size(1)));
+                      const GruStates s = gru(in[0], in[1] * scale, in[2], in[3],
+                                              Tensor::from(lengths, {in[0].size(0)}).to(in[0].value.device()), reverse);
+                      return concat({s.h, reshape(s.last, {s.last.size(0), 1, s.last.size(1)})}, 1);
+                    },
+                    OpClass::rows});
+  };
+  add("", 4, false, true);
+  add("reverse", 4, true, true);
+  add("one_step", 1, false, false);
 }
 
 // ---- indexing
@@ -347,6 +382,7 @@ Rows make_rows() {
   add_products(rows);
   add_convolutions(rows);
   add_row_ops(rows);
+  add_gru(rows);
   add_indexing(rows);
   add_attention(rows);
   add_rest(rows);

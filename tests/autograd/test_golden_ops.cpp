@@ -53,6 +53,11 @@ Case unary(const char* name, Var (*op)(const Var&, double, double), double a, do
 Case conv(const char* name, int stride, int padding, int dilation) {
   return {name, [=](Inputs& in) { return conv1d(in("x"), in.conv_weight(), in("bias"), {stride, padding, dilation}); }};
 }
+Case conv_transpose(const char* name, int stride, int padding) {
+  return {name, [=](Inputs& in) {
+            return conv_transpose1d(in("x"), in.conv_weight(), in("bias"), {.stride = stride, .padding = padding});
+          }};
+}
 Case attend(const char* name, bool causal, bool mask, bool bias) {
   return {name, [=](Inputs& in) {
             AttentionArgs args;
@@ -96,6 +101,8 @@ const std::vector<Case>& cases() {
       conv("conv1d_dilated", 1, 9, 9),
       conv("conv1d_point", 1, 0, 1),
       conv("conv1d_odd", 2, 2, 2),
+      conv_transpose("conv_transpose1d", 2, 1),
+      conv_transpose("conv_transpose1d_wide", 3, 0),
       {"upsample", [](Inputs& in) { return upsample_nearest(in("x"), 2); }},
       attend("attention", false, false, false),
       attend("attention_causal", true, false, false),

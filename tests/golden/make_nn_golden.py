@@ -68,6 +68,17 @@ def layers():
     layer("rms_norm", nn.RMSNorm(C, eps=1e-6), lambda f, x, m: f(x))
 
 
+def recurrent():
+    """Packed and bidirectional; memory holds the initial states, y has the last ones as one time more."""
+    def call(f, x, m):
+        packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([3, T]), batch_first=True, enforce_sorted=False)
+        h, last = f(packed, m.transpose(0, 1)[:2, :, :6].contiguous())
+        h, _ = nn.utils.rnn.pad_packed_sequence(h, batch_first=True, total_length=T)
+        return torch.cat([h, last.transpose(0, 1).reshape(B, 1, 12)], 1)
+
+    layer("gru", nn.GRU(C, 6, batch_first=True, bidirectional=True), call, memory=True)
+
+
 def optimizer(name, make, steps=4, clip=None):
     """One convolution and one linear layer; gradients are given."""
     model = nn.ModuleDict({"conv": nn.Conv1d(3, 2, 3), "linear": nn.Linear(2, 4)})
@@ -139,4 +150,5 @@ layers()
 optimizers()
 losses()
 schedules()
+recurrent()
 golden.save("nn.safetensors")

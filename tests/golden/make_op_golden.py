@@ -149,9 +149,17 @@ def optimisers():
     options["clip"] = {"max_norm": 1.0}
 
 
+def transposed_convolutions():
+    for name, kernel, stride, padding in (("conv_transpose1d", 4, 2, 1), ("conv_transpose1d_wide", 5, 3, 0)):
+        case(name, lambda x, weight, bias, s=stride, p=padding:
+             F.conv_transpose1d(x.transpose(1, 2), weight, bias, s, p).transpose(1, 2),
+             {"x": normal(2, 6, 5), "weight": normal(5, 3, kernel), "bias": normal(3)}, stride=stride, padding=padding)
+
+
 pointwise()
 rows()
 products()
 attention()
 optimisers()
+transposed_convolutions()
 golden.save("ops.safetensors", {"options": options})

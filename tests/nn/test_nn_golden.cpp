@@ -6,6 +6,7 @@
 
 #include "data/formats/safetensors.h"
 #include "nn/conv1d.h"
+#include "nn/gru.h"
 #include "nn/losses.h"
 #include "nn/optim.h"
 #include "nn/schedule.h"
@@ -102,6 +103,19 @@ TEST(Golden, TransformerLayers) {
 TEST(Golden, RMSNorm) {
   RMSNorm norm(8, 1e-6);
   check_layer("rms_norm", norm, [&](const Var& x, const Var&) { return norm(x); });
+}
+
+TEST(Golden, BidirectionalGru) {
+  GRU g(8, 6, true);
+  EXPECT_EQ(
+      names_of(g.state_dict()),
+      (std::vector<std::string>{"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", "weight_ih_l0_reverse",
+                                "weight_hh_l0_reverse", "bias_ih_l0_reverse", "bias_hh_l0_reverse"}));
+  check_layer("gru", g, [&](const Var& x, const Var& memory) {
+    const Var h0 = slice(slice(transpose(memory, 0, 1), 0, 0, 2), 2, 0, 6);
+    const GRU::Output out = g(x, h0, Tensor::from<int32_t>({3, 5}, {2}));
+    return concat({out.h, reshape(out.last, {2, 1, 12})}, 1);
+  });
 }
 
 struct Two : Module {
