@@ -1,34 +1,9 @@
 #include "models/t2m_gpt/sample.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace kg {
-
-int32_t draw_token(const Tensor& logits, const SampleOptions& o, double u) {
-  const std::vector<double> x = logits.to_vector();
-  const int64_t n = int64_t(x.size());
-  std::vector<int32_t> order(x.size());
-  std::iota(order.begin(), order.end(), 0);
-  if (o.greedy) return int32_t(std::max_element(x.begin(), x.end()) - x.begin());
-  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return x[size_t(a)] > x[size_t(b)]; });
-  const int64_t kept = o.top_k > 0 ? std::min(o.top_k, n) : n;
-  std::vector<double> p;
-  double total = 0;
-  for (int64_t i = 0; i < kept; ++i) {
-    p.push_back(std::exp((x[size_t(order[size_t(i)])] - x[size_t(order[0])]) / o.temperature));
-    total += p.back();
-  }
-  double mass = 0;  // of the nucleus
-  size_t size = 0;
-  while (size < p.size() && (size == 0 || mass < o.top_p * total)) mass += p[size++];
-  double at = u * mass;
-  for (size_t i = 0; i < size; ++i)
-    if ((at -= p[i]) < 0) return order[i];
-  return order[size - 1];
-}
 
 Decoder::Decoder(const Gpt& gpt, int64_t batch) : gpt_(gpt), batch_(batch), caches_(gpt.make_caches(batch)) {
   for (int64_t i = 0; i < gpt.config().context; ++i) positions_.emplace_back();
@@ -65,8 +40,7 @@ std::vector<std::vector<int32_t>> sample(Decoder& decoder, const Tensor& conditi
   const int64_t batch = condition.size(0), context = gpt.config().context;
   CHECK(decoder.batch() == batch, "[sample] a batch of ", batch, " for a decoder of ", decoder.batch());
   CHECK(int64_t(streams.size()) == batch, "[sample] ", streams.size(), " streams for a batch of ", batch);
-  CHECK(o.greedy || o.temperature > 0, "[sample] temperature must be positive, is ", o.temperature);
-  CHECK(o.top_p > 0 && o.top_p <= 1, "[sample] top_p must be in (0, 1], is ", o.top_p);
+  check_sampling(o);
   const int64_t limit = o.max_tokens > 0 ? std::min(o.max_tokens, context - 1) : context - 1;
   std::vector<std::vector<int32_t>> tokens(static_cast<size_t>(batch));
   std::vector<bool> done(size_t(batch), false);

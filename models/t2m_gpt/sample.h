@@ -4,20 +4,11 @@
 
 #include <deque>
 
+#include "models/sampling.h"
 #include "models/t2m_gpt/gpt.h"
 #include "tensor/device.h"
 
 namespace kg {
-
-struct SampleOptions {
-  bool greedy = false;
-  double temperature = 1;
-  int64_t top_k = 0;       // 0: all
-  double top_p = 1;        // the smallest set of codes with at least this probability
-  int64_t min_tokens = 1;  // the end may not come before
-  int64_t max_tokens = 0;  // 0: context - 1
-  uint64_t seed = 0;
-};
 
 // Decoding steps for batches of one size: the caches, and on CUDA a captured graph for each position, which later
 // batches replay. It must not outlive the transformer.
@@ -48,8 +39,5 @@ std::vector<std::vector<int32_t>> sample(Decoder& decoder, const Tensor& conditi
                                          const std::vector<uint64_t>& streams, const SampleOptions& options);
 std::vector<std::vector<int32_t>> sample(const Gpt& gpt, const Tensor& condition, const std::vector<uint64_t>& streams,
                                          const SampleOptions& options);
-
-// One draw from a row of logits (n) by a uniform number u in [0, 1).
-int32_t draw_token(const Tensor& logits, const SampleOptions& options, double u);
 
 }  // namespace kg
