@@ -2,30 +2,11 @@
 
 #include <algorithm>
 
+#include "data/text/unicode.h"
 #include "tensor/error.h"
 
 namespace kg {
 namespace {
-// Bytes of the character that `text` begins with: 0 when it is not well-formed UTF-8 (RFC 3629: no overlong forms, no
-// surrogates, at most U+10FFFF).
-size_t character_size(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto continues = [&](size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return continues(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    return continues(1, lead == 0xe0 ? 0xa0 : 0x80, lead == 0xed ? 0x9f : 0xbf) && continues(2) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const bool second = continues(1, lead == 0xf0 ? 0x90 : 0x80, lead == 0xf4 ? 0x8f : 0xbf);
-    return second && continues(2) && continues(3) ? 4 : 0;
-  }
-  return 0;
-}
-
 bool is_word_character(std::string_view character) {
   const char c = character[0];
   if (character.size() == 1) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -37,7 +18,7 @@ std::vector<std::string> split_words(std::string_view caption) {
   std::vector<std::string> words;
   bool inside = false;
   while (!caption.empty()) {
-    const size_t size = character_size(caption);
+    const size_t size = utf8_size(caption);
     CHECK_INPUT(size > 0, "caption \"", caption.substr(0, 40), "\": the text is not UTF-8; save it as UTF-8");
     const std::string_view character = caption.substr(0, size);
     caption.remove_prefix(size);
