@@ -2,8 +2,10 @@
 #include "data/formats/safetensors.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -16,7 +18,10 @@ namespace {
 
 constexpr uint64_t kMaxHeader = 100'000'000;
 
-TensorFile read_from(uint64_t size, const ReadBytes& read, const std::string& name) {
+// Copies n bytes of the file from byte `at` on to `to`.
+using ReadAt = std::function<void(uint64_t at, void* to, size_t n)>;
+
+StoredFile open_from(uint64_t size, const ReadAt& read, const std::string& name) {
   std::string head(std::min<uint64_t>(size, 64), '\0');
   const auto require_format = [&](bool condition, const auto&... parts) {
     if (condition) return;
@@ -24,7 +29,7 @@ TensorFile read_from(uint64_t size, const ReadBytes& read, const std::string& na
     CHECK_INPUT(foreign.empty(), name, ": not a safetensors file: ", foreign);
     fail(ErrorCode::input, name, ": not a safetensors file: ", parts...);
   };
-  read(head.data(), head.size());
+  read(0, head.data(), head.size());
   require_format(size >= 10, "it has ", size, " bytes, at least 10 are needed");
   uint64_t length = 0;
   std::memcpy(&length, head.data(), 8);
@@ -33,58 +38,47 @@ TensorFile read_from(uint64_t size, const ReadBytes& read, const std::string& na
   require_format(head[8] == '{', "its header does not begin with {");
   CHECK_INPUT(length <= size - 8, name, ": the header is ", length, " bytes long, the file has only ", size - 8,
               " more (is it cut off?)");
-
-  // What was read ahead goes first; header and tensors then follow each other in the file.
-  std::string_view ahead = std::string_view(head).substr(8);
-  const ReadBytes next = [&](void* to, size_t n) {
-    const size_t from_ahead = std::min(n, ahead.size());
-    std::copy_n(ahead.data(), from_ahead, static_cast<char*>(to));
-    ahead.remove_prefix(from_ahead);
-    if (n > from_ahead) read(static_cast<char*>(to) + from_ahead, n - from_ahead);
-  };
   std::string json(length, '\0');
-  next(json.data(), json.size());
+  read(8, json.data(), json.size());
   TensorHeader header = parse_safetensors_header(json, size - 8 - length, name);
-  TensorFile file;
+  StoredFile file;
   file.metadata = std::move(header.metadata);
   file.tensors.reserve(header.entries.size());
   for (const TensorEntry& entry : header.entries) {
     const std::string where = name + ": tensor " + entry.name + ": ";
     const Shape shape = checked_shape(entry.shape, entry.dtype, entry.end - entry.begin, where);
-    file.tensors.emplace_back(entry.name, read_elements(entry.dtype, shape, next, where));
+    const auto read_tensor = [=, dtype = entry.dtype, at = 8 + length + entry.begin] {
+      uint64_t next = at;
+      const ReadBytes in_order = [&](void* to, size_t n) {
+        read(next, to, n);
+        next += n;
+      };
+      return read_elements(dtype, shape, in_order, where);
+    };
+    file.tensors.push_back({entry.name, entry.dtype, shape, read_tensor});
   }
   return file;
 }
 
-const char* file_name_of(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::f64:
-      return "F64";
-    case Dtype::f32:
-      return "F32";
-    case Dtype::bf16:
-      return "BF16";
-    case Dtype::i32:
-      return "I32";
-    case Dtype::u8:
-      return "U8";
-  }
-  fail(ErrorCode::runtime, "[write_safetensors] unknown dtype");
+// As the format spells it.
+std::string file_name_of(FileDtype dtype) {
+  std::string name = name_of(dtype);
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
 }
 
 // Length and JSON, padded with blanks so that the data begins at a multiple of 8.
-std::string header_bytes(const TensorFile& file) {
+std::string header_bytes(const StoredFile& file) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   if (!file.metadata.empty()) json["__metadata__"] = file.metadata;
   std::set<std::string_view> names = {"__metadata__"};
   int64_t begin = 0;
-  for (const auto& [name, tensor] : file.tensors) {
-    CHECK(names.insert(name).second, "[write_safetensors] two tensors are named ", name);
-    CHECK(tensor.defined(), "[write_safetensors] tensor ", name, " is undefined");
-    const int64_t end = begin + tensor.bytes();
-    json[name] = {{"dtype", file_name_of(tensor.dtype())},
-                  {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())},
-                  {"data_offsets", {begin, end}}};
+  for (const StoredTensor& tensor : file.tensors) {
+    CHECK(names.insert(tensor.name).second, "[write_safetensors] two tensors are named ", tensor.name);
+    const int64_t end = begin + tensor.shape.numel() * size_of(tensor.dtype);
+    json[tensor.name] = {{"dtype", file_name_of(tensor.dtype)},
+                         {"shape", std::vector<int64_t>(tensor.shape.begin(), tensor.shape.end())},
+                         {"data_offsets", {begin, end}}};
     begin = end;
   }
   std::string text;
@@ -101,43 +95,45 @@ std::string header_bytes(const TensorFile& file) {
 
 }  // namespace
 
-const Tensor* TensorFile::find(std::string_view name) const {
-  const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first == name; });
-  return found == tensors.end() ? nullptr : &found->second;
-}
-
 TensorFile read_safetensors_bytes(std::string_view bytes, const std::string& name) {
-  std::string_view rest = bytes;
-  const ReadBytes read = [&](void* to, size_t n) {
-    std::copy_n(rest.data(), n, static_cast<char*>(to));
-    rest.remove_prefix(n);
+  const ReadAt read = [=](uint64_t at, void* to, size_t n) {
+    std::copy_n(bytes.data() + at, n, static_cast<char*>(to));
   };
-  return read_from(bytes.size(), read, name);
+  return read_all(open_from(bytes.size(), read, name));
 }
 
-TensorFile read_safetensors(const std::filesystem::path& path) {
+StoredFile open_safetensors(const std::filesystem::path& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   CHECK_INPUT(std::filesystem::exists(status), path.string(), ": there is no such file, or its folder is unreadable");
   CHECK_INPUT(std::filesystem::is_regular_file(status), path.string(), " is not a file");
   const uint64_t size = std::filesystem::file_size(path, error);
-  std::ifstream stream(path, std::ios::binary);
-  CHECK_INPUT(!error && stream, path.string(), ": the file cannot be opened (no permission?)");
-  const ReadBytes read = [&](void* to, size_t n) {
-    stream.read(static_cast<char*>(to), static_cast<std::streamsize>(n));
-    CHECK_INPUT(static_cast<size_t>(stream.gcount()) == n, path.string(),
+  const auto stream = std::make_shared<std::ifstream>(path, std::ios::binary);
+  CHECK_INPUT(!error && *stream, path.string(), ": the file cannot be opened (no permission?)");
+  const ReadAt read = [stream, path](uint64_t at, void* to, size_t n) {
+    const auto from = static_cast<std::streamoff>(at);
+    if (stream->tellg() != from) stream->seekg(from);
+    stream->read(static_cast<char*>(to), static_cast<std::streamsize>(n));
+    CHECK_INPUT(static_cast<size_t>(stream->gcount()) == n, path.string(),
                 ": the file could not be read to its end (disk error, or it is being changed)");
   };
-  return read_from(size, read, path.string());
+  return open_from(size, read, path.string());
 }
 
-void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
+TensorFile read_safetensors(const std::filesystem::path& path) { return read_all(open_safetensors(path)); }
+
+void write_safetensors(const std::filesystem::path& path, const TensorFile& file) { write_stored(path, stored(file)); }
+
+void write_stored(const std::filesystem::path& path, const StoredFile& file) {
   const std::string header = header_bytes(file);
   AtomicFile out(path);
   out.write(header);
-  for (const auto& [name, tensor] : file.tensors) {
-    const Tensor packed = tensor.contiguous();
-    out.write({static_cast<const char*>(packed.raw()), static_cast<size_t>(packed.bytes())});
+  for (const StoredTensor& tensor : file.tensors) {
+    const Tensor read = tensor.read();
+    CHECK(read.shape() == tensor.shape, "[write_safetensors] tensor ", tensor.name, " is ", read.shape(),
+          ", announced as ", tensor.shape);
+    write_elements(
+        read, tensor.dtype, [&](std::string_view bytes) { out.write(bytes); }, "tensor " + tensor.name + ": ");
   }
   out.commit();
 }

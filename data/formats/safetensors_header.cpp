@@ -12,10 +12,12 @@ using Json = nlohmann::json;
 
 FileDtype parse_dtype(const std::string& text, const std::string& where) {
   static const std::map<std::string, FileDtype> kTypes = {
-      {"F64", FileDtype::f64}, {"F32", FileDtype::f32}, {"F16", FileDtype::f16}, {"BF16", FileDtype::bf16},
-      {"I64", FileDtype::i64}, {"I32", FileDtype::i32}, {"U8", FileDtype::u8},   {"BOOL", FileDtype::boolean}};
+      {"F64", FileDtype::f64}, {"F32", FileDtype::f32},     {"F16", FileDtype::f16}, {"BF16", FileDtype::bf16},
+      {"I64", FileDtype::i64}, {"I32", FileDtype::i32},     {"I16", FileDtype::i16}, {"I8", FileDtype::i8},
+      {"U8", FileDtype::u8},   {"BOOL", FileDtype::boolean}};
   const auto found = kTypes.find(text);
-  CHECK_INPUT(found != kTypes.end(), where, "dtype ", text, " is not supported (F64 F32 F16 BF16 I64 I32 U8 BOOL are)");
+  CHECK_INPUT(found != kTypes.end(), where, "dtype ", text,
+              " is not supported (F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL are)");
   return found->second;
 }
 

@@ -157,38 +157,46 @@ void ZipArchive::check_bounds(uint64_t directory) const {
 }
 
 std::string ZipArchive::read(const ZipMember& member) const {
-  const std::string_view packed = bytes_.substr(member.data_begin, member.packed);
-  const std::string shown = printable(member.name);
-  std::string bytes;
-  if (member.method == 0) {
-    bytes = std::string(packed);
-  } else {
-    bytes.resize(member.size);
-    z_stream stream{};
-    CHECK(inflateInit2(&stream, -MAX_WBITS) == Z_OK, "[zip] zlib cannot start");
-    // zlib counts in 32 bits: both sides are given piece by piece.
-    constexpr uint64_t kPiece = 1 << 30;
-    uint64_t taken = 0, made = 0;
-    unsigned char none = 0;  // zlib wants a place for output even when none is expected
-    int status = Z_OK;
-    while (status == Z_OK) {
-      const auto in = static_cast<uInt>(std::min(kPiece, packed.size() - taken));
-      const auto out = static_cast<uInt>(std::min(kPiece, bytes.size() - made));
-      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data() + taken));
-      stream.avail_in = in;
-      stream.next_out = bytes.empty() ? &none : reinterpret_cast<Bytef*>(bytes.data() + made);
-      stream.avail_out = out;
-      status = inflate(&stream, Z_NO_FLUSH);  // Z_BUF_ERROR when a side is exhausted before the end
-      taken += in - stream.avail_in;
-      made += out - stream.avail_out;
-    }
-    inflateEnd(&stream);
-    require(status == Z_STREAM_END && made == member.size && taken == packed.size(), "member ", shown,
-            " does not unpack to its ", member.size, " bytes (is it damaged?)");
+  std::string unpacked;
+  const std::string_view bytes = read(member, unpacked);
+  return member.method == 0 ? std::string(bytes) : unpacked;
+}
+
+std::string_view ZipArchive::read(const ZipMember& member, std::string& unpacked) const {
+  std::string_view bytes = bytes_.substr(member.data_begin, member.packed);
+  if (member.method != 0) {
+    unpack(member, bytes, unpacked);
+    bytes = unpacked;
   }
   const uint32_t crc = crc_of(bytes);
-  require(crc == member.crc, "member ", shown, " is damaged: its CRC is ", crc, ", expected ", member.crc);
+  require(crc == member.crc, "member ", printable(member.name), " is damaged: its CRC is ", crc, ", expected ",
+          member.crc);
   return bytes;
+}
+
+void ZipArchive::unpack(const ZipMember& member, std::string_view packed, std::string& bytes) const {
+  bytes.resize(member.size);
+  z_stream stream{};
+  CHECK(inflateInit2(&stream, -MAX_WBITS) == Z_OK, "[zip] zlib cannot start");
+  // zlib counts in 32 bits: both sides are given piece by piece.
+  constexpr uint64_t kPiece = 1 << 30;
+  uint64_t taken = 0, made = 0;
+  unsigned char none = 0;  // zlib wants a place for output even when none is expected
+  int status = Z_OK;
+  while (status == Z_OK) {
+    const auto in = static_cast<uInt>(std::min(kPiece, packed.size() - taken));
+    const auto out = static_cast<uInt>(std::min(kPiece, bytes.size() - made));
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data() + taken));
+    stream.avail_in = in;
+    stream.next_out = bytes.empty() ? &none : reinterpret_cast<Bytef*>(bytes.data() + made);
+    stream.avail_out = out;
+    status = inflate(&stream, Z_NO_FLUSH);  // Z_BUF_ERROR when a side is exhausted before the end
+    taken += in - stream.avail_in;
+    made += out - stream.avail_out;
+  }
+  inflateEnd(&stream);
+  require(status == Z_STREAM_END && made == member.size && taken == packed.size(), "member ", printable(member.name),
+          " does not unpack to its ", member.size, " bytes (is it damaged?)");
 }
 
 namespace {

@@ -26,6 +26,8 @@ class ZipArchive {
 
   const std::vector<ZipMember>& members() const { return members_; }
   std::string read(const ZipMember& member) const;
+  // Without a copy where the member is stored: its bytes in the archive; otherwise unpacked into `unpacked`.
+  std::string_view read(const ZipMember& member, std::string& unpacked) const;
 
  private:
   template <class... Parts>
@@ -36,6 +38,7 @@ class ZipArchive {
   void read_zip64_extra(uint64_t at, uint64_t end, ZipMember& member) const;
   void find_data(ZipMember& member) const;
   void check_bounds(uint64_t directory) const;
+  void unpack(const ZipMember& member, std::string_view packed, std::string& bytes) const;
 
   std::string_view bytes_;
   std::string name_;

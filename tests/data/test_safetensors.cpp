@@ -99,6 +99,63 @@ TEST(Safetensors, RoundTripsEveryType) {
   EXPECT_TRUE(read_safetensors(folder / "none.safetensors").tensors.empty());
 }
 
+// Opened, not read: what write_stored() copies keeps every type of the file, also those that tensors do not have.
+TEST(Safetensors, CopiesEveryTypeOfFiles) {
+  const TemporaryFolder folder;
+  const StoredFile mixed = open_safetensors(kMixed);
+  EXPECT_EQ(mixed.tensors[0].dtype, FileDtype::i64);
+  EXPECT_EQ(mixed.tensors[0].shape, (Shape{2}));
+  write_stored(folder / "copy.safetensors", mixed);
+  const std::string was = read_file(kMixed, 10000), is = read_file(folder / "copy.safetensors", 10000);
+  const StoredFile copy = open_safetensors(folder / "copy.safetensors");
+  EXPECT_EQ(copy.metadata, mixed.metadata);
+  ASSERT_EQ(copy.tensors.size(), mixed.tensors.size());
+  int64_t data = 0;
+  for (size_t i = 0; i < copy.tensors.size(); ++i) {
+    EXPECT_EQ(copy.tensors[i].name, mixed.tensors[i].name);
+    EXPECT_EQ(copy.tensors[i].dtype, mixed.tensors[i].dtype);
+    data += copy.tensors[i].shape.numel() * size_of(copy.tensors[i].dtype);
+  }
+  EXPECT_EQ(is.substr(is.size() - size_t(data)), was.substr(was.size() - size_t(data)));  // the same elements
+}
+
+std::string written_as(FileDtype dtype, const Tensor& tensor) {
+  std::string bytes;
+  write_elements(
+      tensor, dtype, [&](std::string_view part) { bytes += part; }, "tensor w: ");
+  return bytes;
+}
+
+TEST(Safetensors, RoundsToHalf) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<std::pair<float, uint16_t>> cases = {
+      {0.0f, 0x0000},         {-0.0f, 0x8000},        {1.0f, 0x3c00},         {0.1f, 0x2e66},
+      {-1.0f / 3, 0xb555},    {65504.0f, 0x7bff},     {65519.0f, 0x7bff},     {0x1p-14f, 0x0400},
+      {0x1p-24f, 0x0001},     {0x1p-25f, 0x0000},     {0x3p-25f, 0x0002},     {0x1.ff8p-15f, 0x03ff},
+      {0x1.ffcp-15f, 0x0400}, {1 + 0x1p-11f, 0x3c00}, {1 + 0x3p-11f, 0x3c02}, {1 + 0x1.2p-11f, 0x3c01},
+      {0x1.ffep0f, 0x4000},   {inf, 0x7c00},          {-inf, 0xfc00},         {1e-30f, 0x0000}};
+  for (const auto& [value, want] : cases) {
+    const std::string bytes = written_as(FileDtype::f16, Tensor::from<float>({value}, {1}));
+    uint16_t got = 0;
+    ASSERT_EQ(bytes.size(), 2u);
+    std::memcpy(&got, bytes.data(), 2);
+    EXPECT_EQ(got, want) << value;
+  }
+  EXPECT_EQ(written_as(FileDtype::f16, Tensor::from<float>({NAN}, {1})), std::string("\x00\x7e", 2));
+  const std::string message = input_error([] { written_as(FileDtype::f16, Tensor::from<float>({1, 65520}, {2})); });
+  EXPECT_NE(message.find("tensor w: element 1 is 65520, f16 holds at most 65504"), std::string::npos) << message;
+}
+
+TEST(Safetensors, WritesWholeNumbersOfEachWidth) {
+  const Tensor numbers = Tensor::from<int32_t>({-2, 127}, {2});
+  EXPECT_EQ(written_as(FileDtype::i8, numbers), std::string("\xfe\x7f"));
+  EXPECT_EQ(written_as(FileDtype::i16, numbers), std::string("\xfe\xff\x7f\x00", 4));
+  EXPECT_EQ(written_as(FileDtype::i64, numbers).substr(8), std::string("\x7f\0\0\0\0\0\0\0", 8));
+  EXPECT_NE(input_error([] { written_as(FileDtype::i8, Tensor::from<int32_t>({128}, {1})); }).find("too large"),
+            std::string::npos);
+  EXPECT_THROW(written_as(FileDtype::f32, numbers), Error);
+}
+
 TEST(Safetensors, RefusesAWrongHeader) {
   const std::string w = "\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}";
   EXPECT_EQ(read_safetensors_bytes(with_header("{" + w + "}", 8), "good").tensors.size(), 1u);

@@ -1,5 +1,5 @@
 // What the fuzz targets share. `make fuzz` runs all; one alone, with new inputs kept in the folder CORPUS:
-//   build-fuzz/bin/fuzz_npy -max_total_time=60 -max_len=4096 CORPUS tests/golden/formats
+//   build-fuzz/bin/fuzz_npy -max_total_time=60 -max_len=4096 CORPUS tests/golden/formats tests/golden/archives
 #pragma once
 
 #include <cstddef>

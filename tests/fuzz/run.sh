@@ -4,7 +4,7 @@
 #   tests/fuzz/run.sh [BUILD] [SECONDS]
 set -u
 build=${1:-build-fuzz} seconds=${2:-60}
-seeds=$(dirname "$0")/../golden/formats
+golden=$(dirname "$0")/../golden
 passed=0 failed=0
 for program in "$build"/bin/fuzz_*; do
   [ -x "$program" ] || continue
@@ -12,7 +12,7 @@ for program in "$build"/bin/fuzz_*; do
   work=$build/fuzz/$name
   mkdir -p "$work/corpus"
   if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
-    -artifact_prefix="$work/" "$work/corpus" "$seeds" >"$work/log" 2>&1; then
+    -artifact_prefix="$work/" "$work/corpus" "$golden/formats" "$golden/archives" >"$work/log" 2>&1; then
     passed=$((passed + 1))
     echo "$name: $(grep -oE 'Done [0-9]+ runs in [0-9]+ second' "$work/log")s"
   else
