@@ -1,0 +1,144 @@
+// Tiny CLIP, BERT, DistilBERT and T5 on CUDA, forward, backward and decoding, beside the same on the CPU: f32 within
+// rounding, bf16 within its own.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "models/text/bert.h"
+#include "models/text/clip.h"
+#include "models/text/pooling.h"
+#include "models/text/t5_decode.h"
+#include "nn/losses.h"
+#include "tests/cuda/device_test.h"
+
+namespace kg {
+namespace {
+
+using CudaTextEncoders = DeviceTest;
+
+constexpr int64_t kBatch = 3, kLength = 9, kVocabulary = 40;
+
+Tensor ids() {
+  const Tensor ids = Tensor::empty({kBatch, kLength}, Dtype::i32);
+  for (int64_t i = 0; i < ids.numel(); ++i) ids.data<int32_t>()[i] = int32_t((i * 7 + 3) % (kVocabulary - 1));
+  return ids;
+}
+// Row b has 9, 7, 5 tokens.
+Tensor mask() {
+  const Tensor mask = Tensor::ones({kBatch, kLength}, Dtype::u8);
+  for (int64_t b = 0; b < kBatch; ++b) mask.select(0, b).slice(0, kLength - 2 * b, kLength).fill(0);
+  return mask;
+}
+
+// The value that a loss has, and the gradient of each parameter.
+struct Run {
+  double loss;
+  std::vector<std::pair<std::string, Tensor>> gradients;
+};
+// Builds the model anew from one seed, with weights that `rounding` can hold; `loss` reads its inputs from the device
+// and in the dtype of the model.
+template <class Model, class Config, class Loss>
+Run run(const Config& config, Device device, Dtype rounding, Dtype dtype, const Loss& loss) {
+  default_generator() = {11, 0};
+  Model model(config);
+  model.to(rounding);
+  model.to(dtype);
+  model.to(device);
+  const Var value = loss(model);
+  backward(value);
+  Run result{value.item(), {}};
+  for (auto& [name, parameter] : model.named_parameters())
+    result.gradients.emplace_back(name, parameter->grad().to(Device::cpu).to(Dtype::f64));
+  return result;
+}
+double norm(const Tensor& x) { return std::sqrt(squared_norm(x)); }
+
+// Loss and gradients on CUDA against the CPU in f64. A gradient that is zero but for rounding counts nothing.
+template <class Model, class Config, class Loss>
+void compare(const Config& config, const Loss& loss) {
+  for (const auto& [dtype, tolerance] : {std::pair(Dtype::f32, 1e-4), std::pair(Dtype::bf16, 0.1)}) {
+    SCOPED_TRACE(name_of(dtype));
+    const Run want = run<Model>(config, Device::cpu, dtype, Dtype::f64, loss);
+    const Run got = run<Model>(config, Device::cuda, dtype, dtype, loss);
+    double largest = 0;
+    for (const auto& [name, gradient] : want.gradients) largest = std::max(largest, norm(gradient));
+    EXPECT_NEAR(got.loss, want.loss, tolerance / 2 * std::fabs(want.loss));
+    ASSERT_EQ(got.gradients.size(), want.gradients.size());
+    for (size_t i = 0; i < want.gradients.size(); ++i) {
+      const auto& [name, gradient] = want.gradients[i];
+      EXPECT_LE(norm(sub(got.gradients[i].second, gradient)), tolerance * (norm(gradient) + 1e-3 * largest)) << name;
+    }
+  }
+}
+
+// Something that every feature has a part in.
+Var score(const Var& features) {
+  const Tensor weights = Tensor::empty(features.shape());
+  fill_normal(weights, 0.3, 1, {12, 0});
+  return sum(features * Var(weights.to(features.dtype()).to(features.value.device())));
+}
+
+TEST_F(CudaTextEncoders, Clip) {
+  ClipTextConfig c;
+  c.vocabulary = kVocabulary, c.width = 32, c.layers = 2, c.heads = 4, c.feedforward = 64, c.positions = kLength;
+  c.projection = 24;
+  compare<ClipText>(c, [](const ClipText& model) {
+    const Device device = model.device();
+    return score(model(ids().to(device), clip_end(ids()).to(model.dtype()).to(device)));
+  });
+}
+
+void compare_bert(bool distil) {
+  BertConfig c = bert_preset(distil ? "distilbert-base" : "bert-base");
+  c.vocabulary = kVocabulary, c.width = 32, c.layers = 2, c.heads = 4, c.feedforward = 64, c.positions = 12;
+  c.pooler = false;
+  c.dropout = 0;
+  compare<Bert>(c, [](const Bert& model) {
+    const Device device = model.device();
+    const Tensor m = mask().to(Dtype::f64), share = div(m, sum(m, {1}, true)).unsqueeze(2);
+    const Var states = model.hidden(ids().to(device), mask().to(device));
+    return score(l2_normalize(pool(states, share.to(model.dtype()).to(device))));
+  });
+}
+TEST_F(CudaTextEncoders, Bert) { compare_bert(false); }
+TEST_F(CudaTextEncoders, DistilBert) { compare_bert(true); }
+
+T5Config tiny_t5(bool gated) {
+  T5Config c;
+  c.vocabulary = kVocabulary, c.width = 32, c.feedforward = 48, c.heads = 4, c.head_width = 8;
+  c.layers = c.decoder_layers = 2;
+  c.gated = gated, c.tied = !gated, c.dropout = 0;
+  return c;
+}
+
+TEST_F(CudaTextEncoders, T5) {
+  for (const bool gated : {false, true}) {
+    SCOPED_TRACE(gated);
+    compare<T5>(tiny_t5(gated), [](const T5& model) {
+      const Device device = model.device();
+      const Tensor labels = ids().slice(1, 0, 6).contiguous();
+      const Var logits = model(ids().to(device), mask().to(device), t5_decoder_ids(labels).to(device));
+      return cross_entropy_loss(logits * 0.2, labels.to(device));  // logits of fresh weights are large
+    });
+  }
+}
+
+TEST_F(CudaTextEncoders, T5WritesWhatItWritesOnTheCpu) {
+  for (const bool gated : {false, true}) {
+    std::vector<std::vector<std::vector<int32_t>>> written;
+    for (const Device device : {Device::cpu, Device::cuda}) {
+      default_generator() = {13, 0};
+      T5 model(tiny_t5(gated));
+      model.eval();
+      model.to(device);
+      const Tensor memory = model.encode(ids().to(device), mask().to(device)).value;
+      const T5Writing options{.sampling = {.top_k = 10, .max_tokens = 8, .seed = 2}};
+      written.push_back(t5_write(model, memory, mask().to(device), {0, 1, 2}, options));
+      for (auto& row : t5_beam_search(model, memory, mask().to(device), 2, options)) written.back().push_back(row);
+    }
+    EXPECT_EQ(written[0], written[1]);
+  }
+}
+
+}  // namespace
+}  // namespace kg
