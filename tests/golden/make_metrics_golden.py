@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.linalg
+import scipy.ndimage
 import scipy.spatial
 
 
@@ -84,7 +85,51 @@ def generation(g):
     g.put("multimodality.value", np.mean([subset_distance(x, 10, seed=3, stream=9) for x in several]))
 
 
+def procrustes_error(real, made):
+    """Similarity by the singular values of the covariance, the last one turned where the rotation would be a mirror."""
+    x, y = made - made.mean(0), real - real.mean(0)
+    u, s, vt = np.linalg.svd(x.T @ y)
+    flip = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
+    rotation = vt.T @ flip @ u.T
+    size = np.trace(np.diag(s) @ flip) / (x * x).sum()
+    return np.linalg.norm(size * x @ rotation.T - y, axis=1).mean()
+
+
+def skate_ratio(joints, fps=20, height=0.05, speed=0.5):
+    feet = joints[:, [10, 11]]
+    fast = np.linalg.norm(np.diff(feet[:, :, [0, 2]], axis=0), axis=2) * fps
+    mean = scipy.ndimage.uniform_filter1d(fast, size=5, axis=0, mode="constant")
+    down = (feet[:-1, :, 1] < height) & (feet[1:, :, 1] < height)
+    return (down & (fast > speed) & (mean > speed)).any(1).mean()
+
+
+def motions(g):
+    real = (g.normal(9, 22, 3) * 0.4).numpy()
+    made = (real + 0.1 * g.normal(9, 22, 3).numpy()).astype(np.float32).astype(float)
+    made[4] = real[4] * [-1, 1, 1] + [0.5, 0, 0]  # a mirror image, which no rotation undoes
+    made = made.astype(np.float32).astype(float)
+    g.put("motion.real", real), g.put("motion.made", made)
+    centred = [x - x[:, :1] for x in (real, made)]
+    g.put("motion.mpjpe", 1000 * np.linalg.norm(centred[0] - centred[1], axis=2).mean())
+    g.put("motion.pa_mpjpe", 1000 * np.mean([procrustes_error(r, m) for r, m in zip(real, made)]))
+    difference = np.diff(real - made, n=2, axis=0)
+    g.put("motion.acceleration", 1000 * np.linalg.norm(difference, axis=2).mean())
+    g.put("motion.jitter", np.linalg.norm(np.diff(made, n=3, axis=0), axis=2).mean() * 20**3)
+    error = (real - made).reshape(9, 66)[1:]
+    flat, joint = np.linalg.norm(error, axis=1), np.linalg.norm(error.reshape(-1, 22, 3), axis=2).mean(1)
+    g.put("motion.displacement", np.array([flat.mean(), flat[-1], joint.mean(), joint[-1]]))
+    walk = 0.03 * g.normal(200, 22, 3).numpy().cumsum(0)
+    walk[:, :, 1] = 0.02 + 0.03 * g.normal(200, 22).numpy()
+    walk = walk.astype(np.float32).astype(float)[:, [0, 10, 11]]  # the pelvis for all but the toes
+    g.put("walk", walk)
+    walk = walk[:, [0] * 10 + [1, 2] + [0] * 10]
+    g.put("walk.skate", skate_ratio(walk))
+    depth = -walk[:, :, 1].min(1)
+    g.put("walk.penetration", 1000 * np.where(depth > 0.005, depth, 0).mean())
+
+
 if __name__ == "__main__":
     g = Golden(20261121)
     generation(g)
+    motions(g)
     g.save("metrics.safetensors", {"scipy": scipy.__version__, "numpy": np.__version__})
