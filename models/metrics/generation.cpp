@@ -2,6 +2,7 @@
 #include "models/metrics/generation.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "data/sets/sampling.h"
 #include "tensor/error.h"
@@ -118,14 +119,20 @@ Matching matching_score(const Tensor& text, const Tensor& motion, const std::vec
   return match(t, m, order, order, pool, top);
 }
 
-double mm_dist(const Tensor& text, const Tensor& motion) {
+std::vector<double> pair_distances(const Tensor& text, const Tensor& motion) {
   const Tensor t = metric_rows(text, "[mm_dist] text embeddings"),
                m = metric_rows(motion, "[mm_dist] motion embeddings");
   check_pairs(t, m, "[mm_dist] texts and motions");
-  const int64_t n = t.size(0), d = t.size(1);
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += distance(t.data<double>() + i * d, m.data<double>() + i * d, d);
-  return sum / double(n);
+  const int64_t d = t.size(1);
+  std::vector<double> distances;
+  for (int64_t i = 0; i < t.size(0); ++i)
+    distances.push_back(distance(t.data<double>() + i * d, m.data<double>() + i * d, d));
+  return distances;
+}
+
+double mm_dist(const Tensor& text, const Tensor& motion) {
+  const std::vector<double> distances = pair_distances(text, motion);
+  return std::accumulate(distances.begin(), distances.end(), 0.) / double(distances.size());
 }
 
 Diversity diversity(const Tensor& motion, Philox random, int64_t pairs) {

@@ -42,7 +42,9 @@ struct Place {
   int64_t nearer = 0, equal = 0;
   double within(int64_t k) const;  // the probability to be among the k nearest, equal ones in random order
 };
-double mm_dist(const Tensor& text, const Tensor& motion);  // over all pairs
+// The distance of each pair, and its mean over all pairs.
+std::vector<double> pair_distances(const Tensor& text, const Tensor& motion);
+double mm_dist(const Tensor& text, const Tensor& motion);
 
 // Mean distance between two random subsets, drawn independently, each without replacement.
 struct Diversity {

@@ -27,6 +27,18 @@ void check_pairs(const Tensor& a, const Tensor& b, const std::string& what) {
               b.shape());
 }
 
+Tensor unit_rows(const Tensor& rows, const std::string& what) {
+  const Tensor unit = rows.clone();
+  const int64_t d = unit.size(1);
+  for (int64_t i = 0; i < unit.size(0); ++i) {
+    double* row = unit.data<double>() + i * d;
+    const double size = std::sqrt(std::inner_product(row, row + d, row, 0.));
+    CHECK_INPUT(size > 0, what, ": row ", i, " is zero, which has no direction");
+    for (int64_t j = 0; j < d; ++j) row[j] /= size;
+  }
+  return unit;
+}
+
 Moments moments_of(const Tensor& rows) {
   const int64_t n = rows.size(0), d = rows.size(1);
   CHECK_INPUT(n > 1, "[covariance] needs at least 2 rows, got ", n);

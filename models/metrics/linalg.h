@@ -25,6 +25,9 @@ inline double squared_distance(const double* a, const double* b, int64_t n) {
 }
 inline double distance(const double* a, const double* b, int64_t n) { return std::sqrt(squared_distance(a, b, n)); }
 
+// Rows divided by their length; a row of zeros, which has no direction, is an Error (input).
+Tensor unit_rows(const Tensor& rows, const std::string& what);
+
 // Mean (D) and covariance (D, D), divided by N - 1, of at least two rows.
 struct Moments {
   Tensor mean, covariance;

@@ -128,8 +128,61 @@ def motions(g):
     g.put("walk.penetration", 1000 * np.where(depth > 0.005, depth, 0).mean())
 
 
+def retrieval_scores(distances, target):
+    """TMR's way: where in the sorted row the target's distance stands, all places of equal ones averaged."""
+    places = [np.where(np.sort(row) == t)[0].mean() for row, t in zip(distances, target)]
+    return np.array([100 * np.mean(np.array(places) < k) for k in (1, 2, 3, 5, 10)] + [np.median(places) + 1])
+
+
+def both_ways(similarity, right):
+    return np.stack([retrieval_scores(-s, np.where(r, -s, np.inf).min(1))
+                     for s, r in ((similarity, right), (similarity.T, right.T))])
+
+
+def retrieval(g):
+    text = g.normal(70, 5).numpy()
+    motion = (text + 0.7 * g.normal(70, 5).numpy()).astype(np.float32).astype(float)
+    cosine = lambda a, b: 1 - scipy.spatial.distance.cdist(a, b, "cosine")
+    short = lambda x: x.astype(np.float32).astype(float)
+    similarity = short(cosine(text, motion))
+    similarity[10, 20:24] = similarity[10, 10]  # exact ties
+    similarity[30] = 0.5
+    g.put("retrieval.text", text), g.put("retrieval.motion", motion)
+    g.put("retrieval.cosine", cosine(text, motion[:9])), g.put("retrieval.similarity", similarity)
+    own = np.eye(70, dtype=bool)
+    g.put("retrieval.all", both_ways(similarity, own))
+    captions = (1 + cosine(text, text)) / 2
+    captions = short((captions + captions.T) / 2)
+    g.put("retrieval.captions", captions)
+    g.put("retrieval.threshold", both_ways(similarity, own | (captions > 0.95)))
+    names = g.rng.integers(0, 50, 70)
+    g.put("retrieval.names", names)
+    g.put("retrieval.same_caption", both_ways(similarity, names[:, None] == names[None]))
+    order = g.rng.permutation(70)
+    g.put("retrieval.order", order)
+    part = lambda items: both_ways(similarity[np.ix_(items, items)], np.eye(len(items), dtype=bool))
+    g.put("retrieval.subset", part(order[:25]))
+    g.put("retrieval.batches", (part(order[:32]) + part(order[32:64])) / 2)
+
+
+def rareness(g):
+    prompts, training = g.normal(61, 4).numpy(), g.normal(2500, 4).numpy()
+    training[:, :2] = abs(training[:, :2])
+    values = 1 - (1 - scipy.spatial.distance.cdist(prompts, training, "cosine")).max(1)
+    distances = abs(g.normal(61)).numpy()
+    tail = np.argsort(-values)[: round(0.05 * 61)]
+    g.put("rareness.prompts", prompts), g.put("rareness.training", training), g.put("rareness.values", values)
+    g.put("rareness.distances", distances), g.put("rareness.tail", distances[tail].mean())
+    for bins in (10, 100):
+        sums, _ = np.histogram(values, bins, weights=distances)
+        counts, _ = np.histogram(values, bins)
+        g.put(f"rareness.balanced{bins}", (sums[counts > 0] / counts[counts > 0]).mean())
+
+
 if __name__ == "__main__":
     g = Golden(20261121)
     generation(g)
     motions(g)
+    retrieval(g)
+    rareness(g)
     g.save("metrics.safetensors", {"scipy": scipy.__version__, "numpy": np.__version__})
