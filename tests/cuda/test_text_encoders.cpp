@@ -53,21 +53,28 @@ Run run(const Config& config, Device device, Dtype rounding, Dtype dtype, const 
 }
 double norm(const Tensor& x) { return std::sqrt(squared_norm(x)); }
 
+struct Bounds {
+  Dtype dtype;
+  double loss, whole, each;  // relative: the loss, all gradients together, the gradient of one parameter
+};
 // Loss and gradients on CUDA against the CPU in f64. A gradient that is zero but for rounding counts nothing.
 template <class Model, class Config, class Loss>
 void compare(const Config& config, const Loss& loss) {
-  for (const auto& [dtype, tolerance] : {std::pair(Dtype::f32, 1e-4), std::pair(Dtype::bf16, 0.1)}) {
-    SCOPED_TRACE(name_of(dtype));
-    const Run want = run<Model>(config, Device::cpu, dtype, Dtype::f64, loss);
-    const Run got = run<Model>(config, Device::cuda, dtype, dtype, loss);
-    double largest = 0;
-    for (const auto& [name, gradient] : want.gradients) largest = std::max(largest, norm(gradient));
-    EXPECT_NEAR(got.loss, want.loss, tolerance / 2 * std::fabs(want.loss));
+  for (const Bounds& bounds : {Bounds{Dtype::f32, 1e-5, 1e-5, 1e-4}, Bounds{Dtype::bf16, 0.02, 0.06, 0.25}}) {
+    SCOPED_TRACE(name_of(bounds.dtype));
+    const Run want = run<Model>(config, Device::cpu, bounds.dtype, Dtype::f64, loss);
+    const Run got = run<Model>(config, Device::cuda, bounds.dtype, bounds.dtype, loss);
+    EXPECT_NEAR(got.loss, want.loss, bounds.loss * std::fabs(want.loss));
     ASSERT_EQ(got.gradients.size(), want.gradients.size());
+    double largest = 0, wrong = 0, whole = 0;
+    for (const auto& [name, gradient] : want.gradients) largest = std::max(largest, norm(gradient));
     for (size_t i = 0; i < want.gradients.size(); ++i) {
       const auto& [name, gradient] = want.gradients[i];
-      EXPECT_LE(norm(sub(got.gradients[i].second, gradient)), tolerance * (norm(gradient) + 1e-3 * largest)) << name;
+      const double size = norm(gradient), error = norm(sub(got.gradients[i].second, gradient));
+      EXPECT_LE(error, bounds.each * (size + 1e-3 * largest)) << name;
+      wrong += error * error, whole += size * size;
     }
+    EXPECT_LE(std::sqrt(wrong / whole), bounds.whole);
   }
 }
 
