@@ -1,0 +1,277 @@
+// The evaluation over a stand-in for the evaluator network: captions and motions carry a number, and both sides embed
+// it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tensor/parallel.h"
+#include "tests/error_of.h"
+#include "tools/common/evaluation.h"
+
+namespace kg {
+namespace {
+
+constexpr int64_t kWidth = 6;
+
+// The point of number k in the space.
+double point(int64_t k, int64_t d) { return 4 * std::sin(double(k * (d + 3)) * 0.7 + double(d)); }
+
+Tensor motion_of(int64_t k, int64_t frames, double error = 0) {
+  const Tensor x = Tensor::empty({frames, kFeatures});
+  fill_normal(x, 0, .05, {7, uint64_t(k)});
+  for (int64_t t = 0; t < frames; ++t)
+    for (int64_t d = 0; d < kWidth; ++d) x.data<float>()[t * kFeatures + d] += float(point(k, d) + error);
+  return x;
+}
+
+EvaluationSet make_set(int64_t items, int captions = 2) {
+  EvaluationSet set;
+  set.seed = 5;
+  for (int64_t i = 0; i < items; ++i) {
+    Item item{std::to_string(i), motion_of(i, 44 + i % 97), {}};
+    for (int c = 0; c < captions; ++c) {
+      const std::string word = std::string(c ? "again" : "do") + std::to_string(i);
+      item.captions.push_back({word, {word + "/VERB"}});
+    }
+    set.first.push_back(int(i) * captions);
+    set.data.items.push_back(std::move(item));
+  }
+  set.data.statistics = {Tensor::zeros({kFeatures}), Tensor::ones({kFeatures})};
+  return set;
+}
+
+int64_t number_in(const std::string& caption) {
+  return std::stoll(caption.substr(caption.find_first_of("0123456789")));
+}
+
+// The mean of the first features over a motion's own frames, and the point of a caption's number.
+Embedder make_embedder() {
+  Embedder embedder;
+  embedder.name = "stand-in";
+  embedder.statistics = {Tensor::zeros({kFeatures}), Tensor::ones({kFeatures})};
+  embedder.motions = [](const Tensor& x, const std::vector<int64_t>& frames) {
+    const Tensor rows = Tensor::zeros({x.size(0), kWidth});
+    for (int64_t b = 0; b < x.size(0); ++b)
+      for (int64_t t = 0; t < frames[size_t(b)]; ++t)
+        for (int64_t d = 0; d < kWidth; ++d)
+          rows.data<float>()[b * kWidth + d] +=
+              x.data<float>()[(b * x.size(1) + t) * kFeatures + d] / float(frames[size_t(b)]);
+    return rows;
+  };
+  embedder.texts = [](const std::vector<std::vector<std::string>>& tokens) {
+    const Tensor rows = Tensor::zeros({int64_t(tokens.size()), kWidth});
+    for (size_t i = 0; i < tokens.size(); ++i)
+      for (int64_t d = 0; d < kWidth; ++d)
+        rows.data<float>()[int64_t(i) * kWidth + d] = float(point(number_in(tokens[i][0]), d));
+    return rows;
+  };
+  return embedder;
+}
+
+EvaluationOptions options_for(std::set<std::string> groups) {
+  EvaluationOptions options;
+  options.groups = std::move(groups);
+  options.repeats = 5;
+  options.quiet = true;
+  return options;
+}
+
+const ReportRow& row_of(const Evaluation& evaluation, const std::string& name) {
+  const auto& rows = evaluation.report.rows;
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const ReportRow& r) { return r.name == name; });
+  if (found == rows.end()) throw std::runtime_error("no row " + name);
+  return *found;
+}
+
+bool has_note(const Evaluation& evaluation, const std::string& part) {
+  return std::any_of(evaluation.report.notes.begin(), evaluation.report.notes.end(),
+                     [&](const std::string& note) { return note.find(part) != note.npos; });
+}
+
+// Motions that do what the caption says, `error` beside it.
+Contender generator(double error, std::vector<std::string>* asked = nullptr, std::set<uint64_t>* streams = nullptr) {
+  Contender contender;
+  contender.name = "generator";
+  contender.generate = [=](const std::vector<std::string>& captions, const std::vector<uint64_t>& given) {
+    std::vector<Tensor> motions;
+    for (size_t i = 0; i < captions.size(); ++i) {
+      if (asked) asked->push_back(captions[i]);
+      if (streams) streams->insert(given[i]);
+      motions.push_back(motion_of(number_in(captions[i]), 60, error));
+    }
+    return motions;
+  };
+  return contender;
+}
+
+TEST(Evaluation, TruthFarAboveChanceAndShuffledAtChance) {
+  const EvaluationSet set = make_set(320);
+  const Embedder embedder = make_embedder();
+  const Evaluation result = evaluate(set, {}, &embedder, options_for({"generation"}));
+  const ReportRow& top1 = row_of(result, "R-Precision top 1");
+  EXPECT_GT(top1.truth.mean, .95);
+  EXPECT_NEAR(top1.random.mean, 1. / 32, .02);
+  EXPECT_NEAR(row_of(result, "R-Precision top 3").random.mean, 3. / 32, .03);
+  EXPECT_TRUE(std::isnan(top1.model.mean));
+  EXPECT_EQ(top1.items, 320);
+  EXPECT_EQ(top1.repeats, 5);
+  EXPECT_LT(row_of(result, "FID").truth.mean, .01);
+  EXPECT_GT(row_of(result, "MM-Dist").random.mean, 10 * row_of(result, "MM-Dist").truth.mean);
+  EXPECT_TRUE(has_note(result, "not the published one"));
+}
+
+TEST(Evaluation, WorseMotionsScoreWorse) {
+  const EvaluationSet set = make_set(96);
+  const Embedder embedder = make_embedder();
+  double last_fid = -1, last_distance = -1;
+  for (const double error : {0., .5, 1., 2.}) {
+    const Evaluation result = evaluate(set, generator(error), &embedder, options_for({"generation"}));
+    const double fid = row_of(result, "FID").model.mean, distance = row_of(result, "MM-Dist").model.mean;
+    EXPECT_GT(fid, last_fid);
+    EXPECT_GT(distance, last_distance);
+    // Every coordinate is off by the error: distance sqrt(6) error, FID 6 error^2.
+    EXPECT_NEAR(distance, std::sqrt(6.) * error, .05);
+    EXPECT_NEAR(fid, 6 * error * error, .1);
+    last_fid = fid, last_distance = distance;
+    ASSERT_EQ(result.cases.size(), 96u);
+    EXPECT_NEAR(result.cases[3].distance, std::sqrt(6.) * error, .1);
+  }
+}
+
+TEST(Evaluation, GeneratesOnceForEachItemAndRepeat) {
+  const EvaluationSet set = make_set(40);
+  const Embedder embedder = make_embedder();
+  std::vector<std::string> asked;
+  std::set<uint64_t> streams;
+  EvaluationOptions options = options_for({"generation"});
+  evaluate(set, generator(0, &asked, &streams), &embedder, options);
+  EXPECT_EQ(asked.size(), 200u);
+  EXPECT_EQ(streams.size(), 200u);
+  EXPECT_GT(std::count_if(asked.begin(), asked.end(), [](const auto& c) { return c.starts_with("again"); }), 50);
+  asked.clear();
+  options.generations_once = true;
+  const Evaluation once = evaluate(set, generator(0, &asked), &embedder, options);
+  EXPECT_EQ(asked.size(), 40u);
+  EXPECT_TRUE(has_note(once, "--generations-once"));
+  EXPECT_TRUE(std::isnan(row_of(once, "FID").model.half_width));  // one value
+  // MModality: 30 motions a text, all equal here.
+  asked.clear();
+  options.groups = {"multimodality"};
+  options.multimodality_texts = 3;
+  const Evaluation many = evaluate(set, generator(0, &asked), &embedder, options);
+  EXPECT_EQ(asked.size(), 40u + 90u);
+  EXPECT_EQ(row_of(many, "MModality").model.mean, 0);
+  EXPECT_EQ(row_of(many, "MModality").items, 3);
+}
+
+TEST(Evaluation, ReadyMotionsAnswerTheFirstCaptions) {
+  const EvaluationSet set = make_set(64);
+  const Embedder embedder = make_embedder();
+  Contender contender;
+  for (const Item& item : set.data.items) contender.ready.push_back(item.features);
+  const Evaluation result = evaluate(set, contender, &embedder, options_for({"generation", "plausibility"}));
+  EXPECT_GT(row_of(result, "R-Precision top 1").model.mean, .95);
+  EXPECT_LT(row_of(result, "FID").model.mean, .01);
+  EXPECT_TRUE(has_note(result, "ready"));
+  for (const Case& c : result.cases) EXPECT_EQ(c.caption, 0);
+  EXPECT_TRUE(std::isfinite(row_of(result, "jitter, m/s^3").model.mean));
+}
+
+TEST(Evaluation, FewItemsFallBackWithARemark) {
+  const EvaluationSet set = make_set(11);
+  const Embedder embedder = make_embedder();
+  const Evaluation result = evaluate(set, generator(.1), &embedder, options_for({"generation"}));
+  EXPECT_NE(row_of(result, "R-Precision top 1").note.find("fewer than 32"), std::string::npos);
+  EXPECT_EQ(row_of(result, "R-Precision top 1").items, 11);
+  EXPECT_EQ(row_of(result, "Diversity").note, "fewer than 300 items: subsets of 10");
+  EXPECT_NE(row_of(result, "FID").note.find("too high"), std::string::npos);
+}
+
+TEST(Evaluation, WithoutAnEvaluator) {
+  const EvaluationSet set = make_set(12);
+  Contender contender = generator(0);
+  contender.reconstruct = [](const Tensor& x) { return x.slice(0, 0, x.size(0) / 4 * 4).contiguous(); };
+  EvaluationOptions options = options_for({kMetricGroups.begin(), kMetricGroups.end()});
+  const Evaluation result = evaluate(set, contender, nullptr, options);
+  EXPECT_EQ(row_of(result, "MPJPE, mm").model.mean, 0);
+  EXPECT_EQ(row_of(result, "acceleration error, mm/frame^2").model.mean, 0);
+  EXPECT_TRUE(has_note(result, "train_evaluator"));
+  EXPECT_TRUE(result.cases.empty());
+  for (const ReportRow& row : result.report.rows)
+    EXPECT_TRUE(row.group == "reconstruction" || row.group == "plausibility");
+}
+
+TEST(Evaluation, PublishedValuesOnlyBesideThePublishedEvaluator) {
+  const EvaluationSet set = make_set(40);
+  Embedder embedder = make_embedder();
+  Contender contender = generator(0);
+  contender.t2m_gpt = true;
+  EXPECT_TRUE(
+      std::isnan(row_of(evaluate(set, contender, &embedder, options_for({"generation"})), "FID").published.mean));
+  embedder.official = true;
+  const Evaluation result = evaluate(set, contender, &embedder, options_for({"generation"}));
+  EXPECT_EQ(row_of(result, "FID").published.mean, .116);
+  EXPECT_NE(row_of(result, "FID").source.find("Zhang"), std::string::npos);
+  EXPECT_FALSE(has_note(result, "not the published one"));
+}
+
+TEST(Evaluation, NoiseRaisesFid) {
+  const EvaluationSet set = make_set(64);
+  const Embedder embedder = make_embedder();
+  const Evaluation result = evaluate(set, {}, &embedder, options_for({"noise"}));
+  ASSERT_EQ(result.noise.size(), 1u);
+  const auto& y = result.noise[0].y;
+  EXPECT_LT(y[0], 1e-6);
+  EXPECT_TRUE(std::is_sorted(y.begin() + 1, y.end()));
+}
+
+TEST(Evaluation, SameNumbersForAnyThreads) {
+  const EvaluationSet set = make_set(70);
+  const Embedder embedder = make_embedder();
+  Contender contender = generator(.3);
+  contender.reconstruct = [](const Tensor& x) { return motion_of(1, x.size(0) / 4 * 4); };
+  EvaluationOptions options = options_for({kMetricGroups.begin(), kMetricGroups.end()});
+  options.groups.erase("rareness");  // reads the training captions of a data set
+  options.multimodality_texts = 4;
+  std::vector<std::string> reports;
+  for (const int count : {1, 2, 3}) {
+    set_threads(count);
+    reports.push_back(evaluate(set, contender, &embedder, options).report.json().dump());
+  }
+  set_threads(0);
+  EXPECT_EQ(reports[0], reports[1]);
+  EXPECT_EQ(reports[0], reports[2]);
+}
+
+TEST(Evaluation, RefusesMotionsThatAreNotFinite) {
+  const EvaluationSet set = make_set(12);
+  const Embedder embedder = make_embedder();
+  Contender contender;
+  for (const Item& item : set.data.items) contender.ready.push_back(item.features.clone());
+  contender.ready[4].data<float>()[9] = std::nanf("");
+  EXPECT_EQ(error_of(ErrorCode::runtime, [&] { evaluate(set, contender, &embedder, options_for({"generation"})); }),
+            "the model's motion 5: NaN or infinity in it");
+  contender.ready[4] = motion_of(1, 3);
+  EXPECT_EQ(error_of(ErrorCode::runtime, [&] { evaluate(set, contender, &embedder, options_for({"generation"})); }),
+            "the model's motion 5: 3 frames, at least 4 are needed");
+}
+
+// A row does not depend on the other motions, nor on what lies beyond the frames that are seen.
+TEST(Evaluation, EmbeddingsOfLengths) {
+  const Embedder embedder = make_embedder();
+  std::vector<Tensor> motions;
+  for (int64_t i = 0; i < 150; ++i) motions.push_back(motion_of(i, 4 + i % 230));
+  const Tensor all = embed_motions(embedder, motions, "motion");
+  for (const int64_t i : {0, 63, 64, 149}) {
+    const Tensor alone = embed_motions(embedder, {motions[size_t(i)]}, "motion");
+    for (int64_t d = 0; d < kWidth; ++d) EXPECT_EQ(alone.data<float>()[d], all.data<float>()[i * kWidth + d]);
+  }
+  const Tensor longer = motion_of(3, 230), cut = longer.slice(0, 0, 196).contiguous();
+  const Tensor pair = embed_motions(embedder, {longer, cut}, "motion");
+  for (int64_t d = 0; d < kWidth; ++d) EXPECT_EQ(pair.data<float>()[d], pair.data<float>()[kWidth + d]);
+}
+
+}  // namespace
+}  // namespace kg

@@ -1,0 +1,66 @@
+// A whole evaluation: what is judged, by which metrics, into one table with the ground truth and a random control
+// beside the model. Text-to-motion metrics follow Guo et al. 2022; the differences are named in the table's notes.
+#pragma once
+
+#include <set>
+
+#include "tools/common/evaluation_set.h"
+#include "tools/common/report.h"
+
+namespace kg {
+
+// What is judged; whatever is missing is left out of the table.
+struct Contender {
+  std::string name;
+  // Motions (T, 263) for captions; caption i draws from stream streams[i].
+  std::function<std::vector<Tensor>(const std::vector<std::string>& captions, const std::vector<uint64_t>& streams)>
+      generate = {};
+  std::function<Tensor(const Tensor& features)> reconstruct = {};
+  std::vector<Tensor> ready = {};  // a motion an item, made from its first caption
+  bool t2m_gpt = false;            // published values of T2M-GPT stand beside it
+};
+
+// Groups of metrics, as --metrics names them.
+inline const std::vector<std::string> kMetricGroups = {"generation",     "multimodality", "retrieval", "rareness",
+                                                       "reconstruction", "plausibility",  "noise"};
+
+struct EvaluationOptions {
+  std::set<std::string> groups = {kMetricGroups.begin(), kMetricGroups.end() - 1};
+  int repeats = 20;
+  bool generations_once = false;  // all repeats judge one generation: the interval is of pools and subsets only
+  int64_t multimodality_texts = 100, multimodality_generations = 30;
+  std::filesystem::path data;  // whose training captions rareness looks at
+  bool quiet = false;
+};
+
+// A case for the pictures: an item, the caption it was asked with, what came out, and how far that is from the text.
+struct Case {
+  int64_t item = 0, caption = 0;
+  Tensor motion;
+  double distance = 0, rareness = 0;
+};
+
+struct Curve {
+  std::string name;
+  std::vector<double> x, y;
+};
+
+struct Evaluation {
+  Report report;
+  std::vector<Case> cases;    // of the first repeat, where there is an embedder; else empty
+  std::vector<Curve> recall;  // R@k in percent over k
+  std::vector<Curve> noise;   // FID over the noise that was added
+};
+
+// `embedder` may be null: what needs one is left out, with a note.
+Evaluation evaluate(const EvaluationSet& set, const Contender& contender, const Embedder* embedder,
+                    const EvaluationOptions& options);
+
+// Published values; none of this name: a mean of NaN.
+struct Published {
+  Interval model;
+  std::string source, truth;  // truth: the value of the real motions in the same table
+};
+Published published_t2m_gpt(const std::string& metric);
+
+}  // namespace kg

@@ -1,0 +1,175 @@
+#include "tools/common/evaluation_set.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "data/formats/npy.h"
+#include "data/text/pos_tagger.h"
+#include "tensor/ops.h"
+#include "tensor/parallel.h"
+
+namespace kg {
+namespace {
+
+constexpr int64_t kUnit = 4;      // frames of one step of the evaluators
+constexpr int64_t kSeen = 4;      // frames beyond a motion's end that reach its last step through the convolutions
+constexpr int64_t kMotions = 64;  // at once
+constexpr int64_t kTexts = 256;
+constexpr uint64_t kLimit = 1, kCaption = 2, kCrop = 3;  // uses of the seed
+
+int64_t tag(Dataset& data) {
+  int64_t count = 0;
+  for (Item& item : data.items)
+    for (Caption& caption : item.captions)
+      if (untagged(caption)) {
+        caption.tokens = tag_caption(caption.text);
+        ++count;
+      }
+  return count;
+}
+
+void keep_some(Dataset& data, int64_t limit, uint64_t seed) {
+  const int64_t count = int64_t(data.items.size());
+  if (limit == 0 || limit >= count) return;
+  ShuffledOrder order(count, count, mix(seed, kLimit));
+  std::vector<int64_t> kept;
+  for (int64_t i = 0; i < limit; ++i) kept.push_back(order.at(i));
+  std::sort(kept.begin(), kept.end());
+  std::vector<Item> items;
+  for (const int64_t i : kept) items.push_back(std::move(data.items[size_t(i)]));
+  data.items = std::move(items);
+}
+
+int64_t seen_frames(const Tensor& motion) { return std::min(motion.size(0), kEvaluatedFrames) / kUnit * kUnit; }
+
+// Puts rows of `from` at the places `which` of (N, W), which is made at the first call.
+void scatter_rows(Tensor& to, int64_t count, const Tensor& from, const int64_t* which) {
+  const int64_t width = from.size(1);
+  if (!to.defined()) to = Tensor::zeros({count, width});
+  for (int64_t i = 0; i < from.size(0); ++i)
+    std::copy_n(from.data<float>() + i * width, width, to.data<float>() + which[i] * width);
+}
+
+}  // namespace
+
+bool untagged(const Caption& caption) {
+  return std::all_of(caption.tokens.begin(), caption.tokens.end(),
+                     [](const std::string& token) { return token.ends_with("/OTHER"); });
+}
+
+EvaluationSet load_evaluation_set(const std::filesystem::path& root, const std::string& split, int64_t limit,
+                                  uint64_t seed) {
+  EvaluationSet set;
+  set.data = load_humanml3d(root, split);
+  set.seed = seed;
+  keep_some(set.data, limit, seed);
+  CHECK_INPUT(set.size() >= kFewestItems, root.string(), ", split ", split, ": ", set.size(),
+              " items to evaluate, at least ", kFewestItems, " are needed");
+  set.tagged = tag(set.data);
+  int captions = 0;
+  for (const Item& item : set.data.items) {
+    set.first.push_back(captions);
+    captions += int(item.captions.size());
+  }
+  return set;
+}
+
+int64_t EvaluationSet::caption(int64_t i, int repeat) const {
+  return draw(seed, repeat * size() + i, kCaption).below(0, uint32_t(item(i).captions.size()));
+}
+
+Crop EvaluationSet::crop(int64_t i, int version) const {
+  const Tensor& features = item(i).features;
+  return random_crop(int(std::min(features.size(0), kEvaluatedFrames + kUnit - 1)),
+                     draw(seed, version * size() + i, kCrop));
+}
+
+Tensor EvaluationSet::cropped(int64_t i, int version) const {
+  const Crop c = crop(i, version);
+  return item(i).features.slice(0, c.begin, c.begin + c.frames);
+}
+
+Tensor embed_motions(const Embedder& embedder, const std::vector<Tensor>& motions, const std::string& what) {
+  for (size_t i = 0; i < motions.size(); ++i) {
+    CHECK(motions[i].size(0) >= kUnit, what, " ", i + 1, ": ", motions[i].size(0), " frames, at least ", kUnit,
+          " are needed");
+    CHECK(all_finite(motions[i].contiguous()), what, " ", i + 1, ": NaN or infinity in it");
+  }
+  std::vector<int64_t> order(motions.size());
+  std::iota(order.begin(), order.end(), int64_t(0));
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return seen_frames(motions[size_t(a)]) < seen_frames(motions[size_t(b)]);
+  });
+  Tensor rows;
+  const int64_t count = int64_t(motions.size());
+  for (int64_t first = 0; first < count; first += kMotions) {
+    const int64_t n = std::min(kMotions, count - first);
+    std::vector<int64_t> frames;
+    for (int64_t i = 0; i < n; ++i) frames.push_back(seen_frames(motions[size_t(order[size_t(first + i)])]));
+    const Tensor batch = Tensor::zeros({n, std::min(frames.back() + kSeen, kEvaluatedFrames), kFeatures});
+    parallel_for(n, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const Tensor& motion = motions[size_t(order[size_t(first + i)])];
+        const Tensor x = normalize_features(motion.slice(0, 0, frames[size_t(i)]).contiguous(), embedder.statistics);
+        std::copy_n(x.data<float>(), x.numel(), batch.data<float>() + i * batch.size(1) * kFeatures);
+      }
+    });
+    scatter_rows(rows, count, embedder.motions(batch, frames), order.data() + first);
+  }
+  return rows;
+}
+
+Tensor embed_tokens(const Embedder& embedder, const std::vector<std::vector<std::string>>& tokens) {
+  std::vector<int64_t> order(tokens.size());
+  std::iota(order.begin(), order.end(), int64_t(0));
+  Tensor rows;
+  const int64_t count = int64_t(tokens.size());
+  for (int64_t first = 0; first < count; first += kTexts) {
+    const int64_t n = std::min(kTexts, count - first);
+    scatter_rows(rows, count, embedder.texts({tokens.begin() + first, tokens.begin() + first + n}),
+                 order.data() + first);
+  }
+  return rows;
+}
+
+Tensor embed_captions(const Embedder& embedder, const EvaluationSet& set) {
+  std::vector<std::vector<std::string>> tokens;
+  for (const Item& item : set.data.items)
+    for (const Caption& caption : item.captions) tokens.push_back(caption.tokens);
+  return embed_tokens(embedder, tokens);
+}
+
+Tensor gather_rows(const Tensor& rows, const std::vector<int64_t>& which) {
+  const int64_t width = rows.size(1);
+  const Tensor out = Tensor::zeros({int64_t(which.size()), width});
+  for (size_t i = 0; i < which.size(); ++i)
+    std::copy_n(rows.data<float>() + which[i] * width, width, out.data<float>() + int64_t(i) * width);
+  return out;
+}
+
+std::vector<Tensor> read_motions(const std::filesystem::path& folder, const EvaluationSet& set) {
+  CHECK_INPUT(std::filesystem::is_directory(folder), folder.string(), ": no folder of this name");
+  std::vector<Tensor> motions;
+  int64_t missing = 0;
+  std::string example;
+  for (const Item& item : set.data.items) {
+    const std::filesystem::path path = folder / (item.name + ".npy");
+    if (!std::filesystem::exists(path)) {
+      if (missing++ == 0) example = path.string();
+      continue;
+    }
+    const Tensor motion = read_npy(path).to(Dtype::f32).contiguous();
+    CHECK_INPUT(motion.rank() == 2 && motion.size(1) == kFeatures, path.string(), ": expected features (frames, ",
+                kFeatures, "), found ", motion.shape());
+    CHECK_INPUT(motion.size(0) >= kUnit, path.string(), ": ", motion.size(0), " frames, at least ", kUnit,
+                " are needed");
+    CHECK_INPUT(all_finite(motion), path.string(), ": NaN or infinity in it");
+    motions.push_back(motion);
+  }
+  CHECK_INPUT(missing == 0, folder.string(), ": ", missing, " of ", set.size(), " motions of the split are not there, ",
+              example, " for one; give a motion for each item");
+  return motions;
+}
+
+}  // namespace kg
