@@ -103,10 +103,7 @@ bool is_letter(char32_t c) { return category_between(c, UTF8PROC_CATEGORY_LU, UT
 bool is_number(char32_t c) { return category_between(c, UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO); }
 bool is_punctuation(char32_t c) { return category_between(c, UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO); }
 bool is_nonspacing_mark(char32_t c) { return category_between(c, UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_MN); }
-bool is_other(char32_t c) {
-  return category_between(c, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO) ||
-         category_between(c, UTF8PROC_CATEGORY_CN, UTF8PROC_CATEGORY_CN);
-}
+bool is_invisible(char32_t c) { return category_between(c, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO); }
 
 bool is_ascii(std::u32string_view text) {
   return std::all_of(text.begin(), text.end(), [](char32_t c) { return c < 0x80; });

@@ -22,7 +22,7 @@ bool is_letter(char32_t c);           // categories L*
 bool is_number(char32_t c);           // N*
 bool is_punctuation(char32_t c);      // P*
 bool is_nonspacing_mark(char32_t c);  // Mn
-bool is_other(char32_t c);            // C*: control, format, private use, unassigned
+bool is_invisible(char32_t c);        // Cc, Cf, Cs, Co: control, format, private use
 
 bool is_ascii(std::u32string_view text);
 std::u32string_view trim(std::u32string_view text);
