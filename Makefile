@@ -8,7 +8,7 @@ CMAKE_FLAGS  ?=
 
 # ocl-icd-opencl-dev: the CMake file of libdnnl-dev asks for it.
 PACKAGES        := g++ cmake make ninja-build libdnnl-dev ocl-icd-opencl-dev libgtest-dev zlib1g-dev \
-                   nlohmann-json3-dev libcli11-dev libstb-dev libutf8proc-dev
+                   nlohmann-json3-dev libcli11-dev libstb-dev libutf8proc-dev libsentencepiece-dev
 # Training by several processes: not needed to build, wanted by the tests.
 TEST_PACKAGES   := libopenmpi-dev openmpi-bin
 BENCH_PACKAGES  := libbenchmark-dev

@@ -141,7 +141,7 @@ void WordPieceTokenizer::encode_segment(std::string_view text, std::vector<int>&
 std::vector<int> WordPieceTokenizer::encode(std::string_view text, size_t max_length) const {
   CHECK(max_length >= 2, "[wordpiece tokenizer] max_length must be 2 at least, is ", max_length);
   std::vector<int> ids = {start_};
-  while (!text.empty()) {
+  while (!text.empty() && ids.size() < max_length) {
     const auto token = added_.find(text);
     encode_segment(text.substr(0, token ? token->begin : text.size()), ids);
     if (token) ids.push_back(token->id);

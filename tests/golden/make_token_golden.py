@@ -2,8 +2,9 @@
 """Writes tokens.npz: ids that the reference tokenizers give, for data/text/{clip_bpe,wordpiece,unigram}.
 
 CLIP: openai-clip's SimpleTokenizer with ftfy, at most 77 ids. BERT: transformers' BertTokenizer, uncased, at most 128.
-T5: transformers' T5Tokenizer with 515 motion tokens added, at most 256; its model is a unigram one of 1,200 pieces that
-sentencepiece trains here, with T5's normalisation and special tokens.
+T5: sentencepiece between the added tokens (100 sentinels, 515 motion tokens), at most 256; the model is a unigram one of
+1,200 pieces that sentencepiece trains here, with T5's normalisation and special tokens. transformers' T5Tokenizer gives
+the same but where it normalises whole clusters of characters; how often that is the case is printed.
 - texts, text_ends: the strings of odd_texts() below as UTF-8, one after another; K_ids, K_ends: their ids.
 - clip_merges, clip_rows: the merges that matter for these strings as a file of merges, and what each of its ids is in
   the full vocabulary. bert_vocab, bert_rows: the same for the pieces of these strings and of all captions.
@@ -19,6 +20,7 @@ import io
 import json
 import pathlib
 import random
+import re
 import sys
 import tempfile
 import zlib
@@ -133,9 +135,19 @@ class T5:
             (pathlib.Path(folder) / "spiece.model").write_bytes(self.model)
             self.reference = transformers.T5Tokenizer.from_pretrained(folder)
         self.reference.add_tokens([f"<motion_id_{i}>" for i in range(MOTION_TOKENS)])
+        self.pieces = sentencepiece.SentencePieceProcessor(model_proto=self.model)
+        self.added = {t: i for t, i in self.reference.get_vocab().items() if i >= len(self.pieces) or i < 3}
+        self.split = re.compile("(" + "|".join(sorted(self.added, key=len, reverse=True)) + ")")
+        self.different = []
 
     def encode(self, text):
-        return self.reference(text, truncation=True, max_length=256).input_ids
+        ids = []
+        for part in self.split.split(text):
+            ids += [self.added[part]] if part in self.added else self.pieces.encode(part)
+        ids = ids[:255] + [1]
+        if ids != self.reference(text, truncation=True, max_length=256).input_ids:
+            self.different.append(text)
+        return ids
 
 
 def crc(ids):
@@ -166,6 +178,7 @@ def main():
     path = HERE / "tokens.npz"
     np.savez_compressed(path, **arrays)
     print(f"{path}: {len(texts)} strings, {len(all_captions)} captions, {path.stat().st_size} bytes")
+    print(f"transformers' T5Tokenizer differs on: {tokenizers['t5'].different}")
     for name, array in arrays.items():
         print(f"  {name}: {array.size} {array.dtype}")
 
