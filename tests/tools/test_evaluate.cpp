@@ -43,8 +43,8 @@ TEST_F(Evaluate, WithoutAnEvaluator) {
   for (const char* part : {"MPJPE, mm", "jitter", "ground truth", "train_evaluator --data DIR --out RUN"})
     EXPECT_NE(result.output.find(part), std::string::npos) << part << " is not in " << result.output;
   EXPECT_EQ(result.output.find("R-Precision top"), std::string::npos);
-  EXPECT_EQ(names_of(files_below(folder_ / "a")),
-            (std::vector<std::string>{"config.json", "report.csv", "report.json", "report.md", "training.png"}));
+  for (const char* file : {"config.json", "report.csv", "report.json", "report.md", "training_loss.png"})
+    EXPECT_TRUE(fs::exists(folder_ / "a" / file)) << file;
   const auto report = nlohmann::json::parse(slurp(folder_ / "a/report.json"));
   EXPECT_GT(value_of(report, "MPJPE, mm", "model"), 0);
   EXPECT_GT(value_of(report, "jitter, m/s^3", "model"), 0);
@@ -55,7 +55,7 @@ TEST_F(Evaluate, SameBytesForAnyThreadsAndBatch) {
   const std::string model = "--model " + quoted(SmallModel::get().gpt()) + " ";
   for (const char* run_of : {"--threads 1 --out a", "--threads 2 --batch-size 3 --out b", "--seed 1 --out c"})
     ASSERT_EQ(run(model + run_of).code, 0);
-  for (const char* file : {"report.csv", "report.json", "report.md", "training.png"})
+  for (const char* file : {"report.csv", "report.json", "report.md", "training_loss.png"})
     EXPECT_EQ(slurp(folder_ / "a" / file), slurp(folder_ / "b" / file)) << file;
   EXPECT_NE(slurp(folder_ / "a/report.csv"), slurp(folder_ / "c/report.csv"));
 }

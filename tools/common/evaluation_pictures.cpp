@@ -1,54 +1,19 @@
 #include "tools/common/evaluation_pictures.h"
 
 #include <algorithm>
-#include <cmath>
 #include <sstream>
 
 #include "data/export/html.h"
 #include "data/export/plot.h"
 #include "data/motion/features.h"
-#include "tools/common/csv.h"
+#include "tools/common/training_plots.h"
 
 namespace kg {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kCases = 8;           // best ones, and as many worst ones
-constexpr size_t kCurvePoints = 2000;  // more are averaged
-
-// A column of the log over the iterations, cells without a value left out, long ones averaged in equal parts.
-Series series_of(const CsvTable& log, size_t column) {
-  Series all{log.columns[column], {}, {}, Mark::line};
-  for (size_t i = 0; i < log.values[0].size(); ++i) {
-    if (!std::isfinite(log.values[column][i])) continue;
-    all.x.push_back(log.values[0][i]);
-    all.y.push_back(log.values[column][i]);
-  }
-  const size_t part = all.x.size() / kCurvePoints + 1;
-  if (part == 1) return all;
-  Series series{all.name, {}, {}, Mark::line};
-  for (size_t first = 0; first < all.x.size(); first += part) {
-    const size_t last = std::min(first + part, all.x.size());
-    double x = 0, y = 0;
-    for (size_t i = first; i < last; ++i) x += all.x[i], y += all.y[i];
-    series.x.push_back(x / double(last - first));
-    series.y.push_back(y / double(last - first));
-  }
-  return series;
-}
-
-Plot training_plot(const fs::path& log) {
-  Plot plot{"Training", "iteration", "loss", {}};
-  const CsvTable table = read_csv(log);
-  for (size_t c = 1; c < table.columns.size(); ++c)
-    if (table.columns[c] == "loss" || table.columns[c] == "val_loss") {
-      Series series = series_of(table, c);
-      if (series.name == "val_loss") series.mark = Mark::line_and_points;
-      if (!series.x.empty()) plot.series.push_back(std::move(series));
-    }
-  return plot;
-}
+constexpr size_t kCases = 8;  // best ones, and as many worst ones
 
 Plot curves_plot(Plot plot, const std::vector<Curve>& curves) {
   for (const Curve& curve : curves) plot.series.push_back({curve.name, curve.x, curve.y, Mark::line_and_points});
@@ -110,7 +75,8 @@ std::vector<fs::path> write_pictures(const fs::path& folder, const Evaluation& e
     write_plot(folder / name, picture);
     written.push_back(folder / name);
   };
-  if (fs::exists(log)) plot("training.png", training_plot(log));
+  if (fs::exists(log))
+    for (const std::string& name : write_training_plots(log, folder)) written.push_back(folder / name);
   plot("recall.png", curves_plot({"Text to motion retrieval", "k", "R@k, %", {}}, evaluation.recall));
   plot("noise.png",
        curves_plot({"FID of the ground truth with noise", "deviations of each feature", "FID", {}}, evaluation.noise));

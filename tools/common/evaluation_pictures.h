@@ -1,4 +1,4 @@
-// The pictures of an evaluation: training.png (the run's log), recall.png, rareness.png, noise.png, and cases.html, a
+// The pictures of an evaluation: training_*.png (the run's log), recall.png, rareness.png, noise.png, and cases.html, a
 // page that plays the best and the worst cases beside the ground truth.
 #pragma once
 
