@@ -1,8 +1,6 @@
 #include "tools/common/evaluation_set.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
 #include "data/formats/npy.h"
 #include "data/text/pos_tagger.h"
@@ -12,10 +10,8 @@
 namespace kg {
 namespace {
 
-constexpr int64_t kUnit = 4;      // frames of one step of the evaluators
-constexpr int64_t kSeen = 4;      // frames beyond a motion's end that reach its last step through the convolutions
-constexpr int64_t kMotions = 64;  // at once
-constexpr int64_t kTexts = 256;
+constexpr int64_t kUnit = 4;                             // frames of one step of the evaluators
+constexpr size_t kMotions = 512;                         // embedded at once
 constexpr uint64_t kLimit = 1, kCaption = 2, kCrop = 3;  // uses of the seed
 
 int64_t tag(Dataset& data) {
@@ -41,15 +37,8 @@ void keep_some(Dataset& data, int64_t limit, uint64_t seed) {
   data.items = std::move(items);
 }
 
+// Evaluated frames of a motion: whole units.
 int64_t seen_frames(const Tensor& motion) { return std::min(motion.size(0), kEvaluatedFrames) / kUnit * kUnit; }
-
-// Puts rows of `from` at the places `which` of (N, W), which is made at the first call.
-void scatter_rows(Tensor& to, int64_t count, const Tensor& from, const int64_t* which) {
-  const int64_t width = from.size(1);
-  if (!to.defined()) to = Tensor::zeros({count, width});
-  for (int64_t i = 0; i < from.size(0); ++i)
-    std::copy_n(from.data<float>() + i * width, width, to.data<float>() + which[i] * width);
-}
 
 }  // namespace
 
@@ -96,48 +85,29 @@ Tensor embed_motions(const Embedder& embedder, const std::vector<Tensor>& motion
           " are needed");
     CHECK(all_finite(motions[i].contiguous()), what, " ", i + 1, ": NaN or infinity in it");
   }
-  std::vector<int64_t> order(motions.size());
-  std::iota(order.begin(), order.end(), int64_t(0));
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return seen_frames(motions[size_t(a)]) < seen_frames(motions[size_t(b)]);
-  });
-  Tensor rows;
-  const int64_t count = int64_t(motions.size());
-  for (int64_t first = 0; first < count; first += kMotions) {
-    const int64_t n = std::min(kMotions, count - first);
-    std::vector<int64_t> frames;
-    for (int64_t i = 0; i < n; ++i) frames.push_back(seen_frames(motions[size_t(order[size_t(first + i)])]));
-    const Tensor batch = Tensor::zeros({n, std::min(frames.back() + kSeen, kEvaluatedFrames), kFeatures});
-    parallel_for(n, 1, [&](int64_t begin, int64_t end) {
+  std::vector<Tensor> rows;
+  for (size_t first = 0; first < motions.size(); first += kMotions) {
+    const size_t n = std::min(kMotions, motions.size() - first);
+    const Tensor batch = Tensor::zeros({int64_t(n), kEvaluatedFrames, kFeatures});
+    std::vector<int64_t> frames(n);
+    parallel_for(int64_t(n), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const Tensor& motion = motions[size_t(order[size_t(first + i)])];
+        const Tensor& motion = motions[first + size_t(i)];
+        frames[size_t(i)] = seen_frames(motion);
         const Tensor x = normalize_features(motion.slice(0, 0, frames[size_t(i)]).contiguous(), embedder.statistics);
-        std::copy_n(x.data<float>(), x.numel(), batch.data<float>() + i * batch.size(1) * kFeatures);
+        std::copy_n(x.data<float>(), x.numel(), batch.data<float>() + i * kEvaluatedFrames * kFeatures);
       }
     });
-    scatter_rows(rows, count, embedder.motions(batch, frames), order.data() + first);
+    rows.push_back(embedder.motions(batch, frames));
   }
-  return rows;
-}
-
-Tensor embed_tokens(const Embedder& embedder, const std::vector<std::vector<std::string>>& tokens) {
-  std::vector<int64_t> order(tokens.size());
-  std::iota(order.begin(), order.end(), int64_t(0));
-  Tensor rows;
-  const int64_t count = int64_t(tokens.size());
-  for (int64_t first = 0; first < count; first += kTexts) {
-    const int64_t n = std::min(kTexts, count - first);
-    scatter_rows(rows, count, embedder.texts({tokens.begin() + first, tokens.begin() + first + n}),
-                 order.data() + first);
-  }
-  return rows;
+  return concat(rows, 0);
 }
 
 Tensor embed_captions(const Embedder& embedder, const EvaluationSet& set) {
   std::vector<std::vector<std::string>> tokens;
   for (const Item& item : set.data.items)
     for (const Caption& caption : item.captions) tokens.push_back(caption.tokens);
-  return embed_tokens(embedder, tokens);
+  return embedder.texts(tokens);
 }
 
 Tensor gather_rows(const Tensor& rows, const std::vector<int64_t>& which) {

@@ -43,13 +43,11 @@ EvaluationSet load_evaluation_set(const std::filesystem::path& root, const std::
 // A caption that nobody has tagged: without tokens, or OTHER everywhere.
 bool untagged(const Caption& caption);
 
-// Rows for motions (T, 263), each at least 4 frames; what is beyond 196 frames is not seen. An Error that says `what`
-// and the number of the motion for one that is not finite. Batches hold motions of like length and are padded no
-// further than the convolutions see: an item's row does not depend on the others.
+// Rows for motions (T, 263); what is beyond 196 frames is not seen. An Error that says `what` and the number of the
+// motion for one that is not finite or has fewer than 4 frames.
 Tensor embed_motions(const Embedder& embedder, const std::vector<Tensor>& motions, const std::string& what);
 // A row for each caption of each item, all items' captions in one list.
 Tensor embed_captions(const Embedder& embedder, const EvaluationSet& set);
-Tensor embed_tokens(const Embedder& embedder, const std::vector<std::vector<std::string>>& tokens);
 // The rows of a list, (N, W).
 Tensor gather_rows(const Tensor& rows, const std::vector<int64_t>& which);
 

@@ -108,7 +108,7 @@ void EvaluationRun::rareness() {
     note("rareness is left out: " + options_.data.string() + " has no training captions");
     return;
   }
-  const std::vector<double> rare = kg::rareness(texts_[0], embed_tokens(*embedder_, training));
+  const std::vector<double> rare = kg::rareness(texts_[0], embedder_->texts(training));
   std::vector<double> distances;
   for (Case& c : result_.cases) {
     c.rareness = rare[size_t(c.item)];
