@@ -1,4 +1,5 @@
 // Evaluates a text-to-motion model, a motion tokenizer, ready motions, or an evaluator on the ground truth alone.
+#include <algorithm>
 #include <iostream>
 #include <sstream>
 
@@ -15,25 +16,30 @@ using namespace kg;
 
 struct Options {
   RunOptions run;
-  std::filesystem::path model, motions, evaluator, data;
+  std::filesystem::path model, motions, captions, evaluator, data;
   std::string split = "test", metrics = "all", weights = "f32";
   EvaluationOptions evaluation;
   SampleOptions sampling;
   int64_t limit = 0, batch = 64;
 };
 
+std::string group_names(const char* separator) {
+  std::string names;
+  for (const MetricGroup& group : kMetricGroups) names += (names.empty() ? "" : separator) + std::string(group.name);
+  return names;
+}
+
 void read_metrics(Options& o) {
   if (o.metrics == "all") {
-    if (o.model.empty() && o.motions.empty()) o.evaluation.groups.insert("noise");
+    if (o.model.empty() && o.motions.empty() && o.captions.empty()) o.evaluation.groups.insert("noise");
     return;
   }
   o.evaluation.groups.clear();
   std::istringstream list(o.metrics);
   for (std::string name; std::getline(list, name, ',');) {
-    std::string names;
-    for (const std::string& group : kMetricGroups) names += (names.empty() ? "" : ", ") + group;
-    if (std::find(kMetricGroups.begin(), kMetricGroups.end(), name) == kMetricGroups.end())
-      fail(ErrorCode::usage, "--metrics: '", name, "' is none of all, ", names);
+    const bool known = std::any_of(std::begin(kMetricGroups), std::end(kMetricGroups),
+                                   [&](const MetricGroup& group) { return name == group.name; });
+    if (!known) fail(ErrorCode::usage, "--metrics: '", name, "' is none of all, ", group_names(", "));
     o.evaluation.groups.insert(name);
   }
   if (o.evaluation.groups.empty()) fail(ErrorCode::usage, "--metrics: name at least one");
@@ -77,12 +83,17 @@ void load_model(const Options& o, Device device, Loaded& loaded) {
 
 int run(Options& o, const nlohmann::ordered_json& config) {
   const Device device = start(o.run);
-  if (!o.model.empty() && !o.motions.empty()) fail(ErrorCode::usage, "give --model or --motions, not both");
+  if (!o.model.empty() + !o.motions.empty() + !o.captions.empty() > 1)
+    fail(ErrorCode::usage, "give one of --model, --motions and --captions");
   read_metrics(o);
   o.sampling.seed = o.run.seed;
   Loaded loaded;
   if (!o.model.empty()) load_model(o, device, loaded);
   const EvaluationSet set = load_evaluation_set(o.data, o.split, o.limit, o.run.seed);
+  if (!o.captions.empty()) {
+    loaded.contender.name = o.captions.string();
+    loaded.contender.captions = read_captions(o.captions, set);
+  }
   if (!o.motions.empty()) {
     loaded.contender.name = o.motions.string();
     loaded.contender.ready = read_motions(o.motions, set);
@@ -113,20 +124,19 @@ int main(int argc, char** argv) {
     EvaluationOptions& e = o.evaluation;
     Cli cli("evaluate", "Every metric of a model, with the ground truth and a random control beside it.",
             "evaluate --model runs/gpt --data out/set --evaluator runs/evaluator --out out/report");
-    cli.group("What (neither --model nor --motions: the ground truth alone)");
+    cli.group("What (no --model, --motions or --captions: the ground truth alone)");
     cli.add("model", &o.model, "run folder or checkpoint of train_t2mgpt or train_tokenizer").value_name("RUN");
     cli.add("motions", &o.motions, "another program's motions, NAME.npy (frames, 263) for each item").value_name("DIR");
+    cli.add("captions", &o.captions, "another program's captions of the motions, name <tab> caption")
+        .value_name("FILE");
     cli.add("data", &o.data, "data set in HumanML3D's layout").required().value_name("DIR");
     cli.add("split", &o.split, "which part of it").choices({"test", "val", "train", "train_val", "all"});
     cli.add("evaluator", &o.evaluator, "run folder of train_evaluator, or the published weights").value_name("RUN");
     cli.add("o,out", &o.run.out, "report.md, .csv, .json, pictures and cases.html").value_name("DIR");
     cli.group("Metrics");
-    cli.add("metrics", &o.metrics, "all, or of generation,multimodality,retrieval,rareness,reconstruction,...")
-        .value_name("LIST");
+    cli.add("metrics", &o.metrics, "all, or of " + group_names(", ") + " (joined by commas)").value_name("LIST");
     cli.add("repeats,repeat-times,replication-times", &e.repeats, "of the whole protocol").range(1, 1000);
     cli.add("generations-once", &e.generations_once, "all repeats judge one generation: quicker, narrower intervals");
-    cli.add("multimodality-texts", &e.multimodality_texts, "texts of MModality").range(1, 100000);
-    cli.add("multimodality-generations", &e.multimodality_generations, "motions for each of them").range(10, 1000);
     cli.add("limit", &o.limit, "this many items, drawn at random; 0: all").at_least(0);
     cli.group("Sampling");
     cli.add("greedy", &o.sampling.greedy, "always the most probable code");
@@ -137,6 +147,9 @@ int main(int argc, char** argv) {
     cli.group("Run");
     cli.add("weights", &o.weights, "bf16: rounded, half the memory, faster for large models").choices({"f32", "bf16"});
     add_run_options(cli, o.run);
+    cli.group("MModality", true);
+    cli.add("multimodality-texts", &e.multimodality_texts, "texts of MModality").range(1, 100000);
+    cli.add("multimodality-generations", &e.multimodality_generations, "motions for each of them").range(10, 1000);
     if (!cli.parse(count, arguments)) return 0;
     return run(o, cli.config());
   });

@@ -1,4 +1,5 @@
 // evaluate, the program: what it writes, what its numbers depend on, and what it refuses.
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "data/formats/npy.h"
@@ -92,10 +93,24 @@ TEST_F(Evaluate, ReadyMotions) {
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
+TEST_F(Evaluate, Captions) {
+  std::istringstream names(slurp(SmallModel::get().set() / "test.txt"));
+  std::string table;
+  for (std::string name; std::getline(names, name);) table += name + "\ta person walks\n";
+  std::ofstream(folder_ / "captions.tsv") << table;
+  const RunResult result = run("--captions captions.tsv --out a");
+  ASSERT_EQ(result.code, 0) << result.output;
+  EXPECT_NE(result.output.find("CIDEr-D"), std::string::npos) << result.output;
+  std::ofstream(folder_ / "captions.tsv") << table.substr(table.find('\n') + 1);
+  expect_refused(run("--captions captions.tsv"), 3, "captions.tsv: no caption of ");
+  std::ofstream(folder_ / "captions.tsv") << table << table;
+  expect_refused(run("--captions captions.tsv"), 3, "a second caption of ");
+}
+
 TEST_F(Evaluate, Refuses) {
   const std::string model = "--model " + quoted(SmallModel::get().gpt()) + " ";
   expect_refused(run(model + "--metrics fid"), 2, "'fid' is none of all, generation");
-  expect_refused(run(model + "--motions ."), 2, "--model or --motions, not both");
+  expect_refused(run(model + "--motions ."), 2, "give one of --model, --motions and --captions");
   expect_refused(run(model + "--repeats 0"), 2, "--repeats");
   expect_refused(run(model + "--limit 2"), 3, "2 items to evaluate, at least 3 are needed");
   expect_refused(run("--model nowhere"), 3, "nowhere is not there");

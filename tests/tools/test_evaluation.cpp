@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/motion/features.h"
 #include "tensor/parallel.h"
 #include "tests/error_of.h"
 #include "tools/common/evaluation.h"
@@ -193,7 +194,7 @@ TEST(Evaluation, WithoutAnEvaluator) {
   const EvaluationSet set = make_set(12);
   Contender contender = generator(0);
   contender.reconstruct = [](const Tensor& x) { return x.slice(0, 0, x.size(0) / 4 * 4).contiguous(); };
-  EvaluationOptions options = options_for({kMetricGroups.begin(), kMetricGroups.end()});
+  EvaluationOptions options = options_for(unasked_groups());
   const Evaluation result = evaluate(set, contender, nullptr, options);
   EXPECT_EQ(row_of(result, "MPJPE, mm").model.mean, 0);
   EXPECT_EQ(row_of(result, "acceleration error, mm/frame^2").model.mean, 0);
@@ -217,6 +218,46 @@ TEST(Evaluation, PublishedValuesOnlyBesideThePublishedEvaluator) {
   EXPECT_FALSE(has_note(result, "not the published one"));
 }
 
+TEST(Evaluation, CaptionsOfMotions) {
+  EvaluationSet set = make_set(40);
+  for (Item& item : set.data.items)
+    for (Caption& caption : item.captions)
+      caption.tokens = {"a/DET", "man/NOUN", "does/AUX", "number/NOUN", caption.tokens[0]};
+  Embedder embedder = make_embedder();
+  Contender contender;
+  for (int i = 0; i < 40; ++i) contender.captions.push_back("a man does number do" + std::string(1, char('A' + i)));
+  const Evaluation wrong = evaluate(set, contender, nullptr, options_for({"captions"}));
+  EXPECT_NEAR(row_of(wrong, "BLEU-1").model.mean, 80, 1e-9);  // four of five words
+  EXPECT_EQ(row_of(wrong, "words a caption").model.mean, 5);
+  EXPECT_TRUE(has_note(wrong, "BERTScore"));
+  for (int i = 0; i < 40; ++i) contender.captions[size_t(i)] = "a man does number do" + std::to_string(i);
+  const Evaluation right = evaluate(set, contender, nullptr, options_for({"captions"}));
+  EXPECT_NEAR(row_of(right, "BLEU-4").model.mean, 100, 1e-9);
+  EXPECT_NEAR(row_of(right, "ROUGE-L").model.mean, 100, 1e-9);
+  EXPECT_GT(row_of(right, "CIDEr-D").model.mean, 3 * row_of(right, "CIDEr-D").random.mean);
+}
+
+TEST(Evaluation, CompletionsOfMotions) {
+  const EvaluationSet set = make_set(5);
+  Contender contender;
+  for (const Item& item : set.data.items) contender.ready.push_back(item.features.clone());
+  const Evaluation exact = evaluate(set, contender, nullptr, options_for({"prediction", "between"}));
+  for (const ReportRow& row : exact.report.rows) EXPECT_EQ(row.model.mean, 0) << row.name;
+  EXPECT_EQ(exact.report.rows.size(), 8u);
+  // 10 cm higher: so is every joint, which stands in the features with its height.
+  for (Tensor& motion : contender.ready)
+    for (int64_t t = 0; t < motion.size(0); ++t)
+      for (int64_t j = 0; j < 22; ++j)
+        motion.data<float>()[t * kFeatures + (j == 0 ? kRootHeight : kLocalPositions + 3 * (j - 1) + 1)] += .1f;
+  const Evaluation higher = evaluate(set, contender, nullptr, options_for({"prediction"}));
+  EXPECT_NEAR(row_of(higher, "ADE").model.mean, std::sqrt(22.) * .1, 1e-5);
+  EXPECT_NEAR(row_of(higher, "FDE a joint, m").model.mean, .1, 1e-6);
+  contender.ready[2] = motion_of(2, 20);
+  EXPECT_NE(error_of(ErrorCode::input, [&] { evaluate(set, contender, nullptr, options_for({"prediction"})); })
+                .find("2: 20 frames, the ground truth has 46"),
+            std::string::npos);
+}
+
 TEST(Evaluation, NoiseRaisesFid) {
   const EvaluationSet set = make_set(64);
   const Embedder embedder = make_embedder();
@@ -232,7 +273,8 @@ TEST(Evaluation, SameNumbersForAnyThreads) {
   const Embedder embedder = make_embedder();
   Contender contender = generator(.3);
   contender.reconstruct = [](const Tensor& x) { return motion_of(1, x.size(0) / 4 * 4); };
-  EvaluationOptions options = options_for({kMetricGroups.begin(), kMetricGroups.end()});
+  EvaluationOptions options = options_for(unasked_groups());
+  options.groups.insert("noise");
   options.groups.erase("rareness");  // reads the training captions of a data set
   options.multimodality_texts = 4;
   std::vector<std::string> reports;

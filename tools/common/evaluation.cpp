@@ -199,8 +199,18 @@ Evaluation EvaluationRun::run() {
   }
   if (wanted("reconstruction") && contender_.reconstruct) reconstruction();
   if (wanted("plausibility")) plausibility();
+  if (wanted("captions") && !contender_.captions.empty()) captioning();
+  for (const char* group : {"prediction", "between"})
+    if (wanted(group) && !contender_.ready.empty()) displacement(group);
   if (wanted("noise") && embedder_) noise();
   return std::move(result_);
+}
+
+std::set<std::string> unasked_groups() {
+  std::set<std::string> groups;
+  for (const MetricGroup& group : kMetricGroups)
+    if (group.unasked) groups.insert(group.name);
+  return groups;
 }
 
 Evaluation evaluate(const EvaluationSet& set, const Contender& contender, const Embedder* embedder,

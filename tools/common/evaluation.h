@@ -16,16 +16,25 @@ struct Contender {
   std::function<std::vector<Tensor>(const std::vector<std::string>& captions, const std::vector<uint64_t>& streams)>
       generate = {};
   std::function<Tensor(const Tensor& features)> reconstruct = {};
-  std::vector<Tensor> ready = {};  // a motion an item, made from its first caption
-  bool t2m_gpt = false;            // published values of T2M-GPT stand beside it
+  std::vector<Tensor> ready = {};          // a motion an item, made from its first caption
+  std::vector<std::string> captions = {};  // a caption an item, made from its motion
+  bool t2m_gpt = false;                    // published values of T2M-GPT stand beside it
 };
 
-// Groups of metrics, as --metrics names them.
-inline const std::vector<std::string> kMetricGroups = {"generation",     "multimodality", "retrieval", "rareness",
-                                                       "reconstruction", "plausibility",  "noise"};
+// Groups of metrics, as --metrics names them, and whether they are made unasked, where the contender allows them.
+// prediction and between: displacement errors of ready motions that go on with the first fifth, or fill the middle.
+struct MetricGroup {
+  const char* name;
+  bool unasked;
+};
+inline constexpr MetricGroup kMetricGroups[] = {{"generation", true}, {"multimodality", true},  {"retrieval", true},
+                                                {"rareness", true},   {"reconstruction", true}, {"plausibility", true},
+                                                {"captions", true},   {"prediction", false},    {"between", false},
+                                                {"noise", false}};
+std::set<std::string> unasked_groups();
 
 struct EvaluationOptions {
-  std::set<std::string> groups = {kMetricGroups.begin(), kMetricGroups.end() - 1};
+  std::set<std::string> groups = unasked_groups();
   int repeats = 20;
   bool generations_once = false;  // all repeats judge one generation: the interval is of pools and subsets only
   int64_t multimodality_texts = 100, multimodality_generations = 30;

@@ -4,7 +4,9 @@
 
 #include "data/motion/features.h"
 #include "models/metrics/plausibility.h"
+#include "models/metrics/prediction.h"
 #include "models/metrics/reconstruction.h"
+#include "models/tokenizer/vqvae.h"
 #include "tensor/parallel.h"
 #include "tools/common/evaluation_run.h"
 
@@ -109,6 +111,31 @@ void EvaluationRun::plausibility() {
   add("foot skating, % of frames", model.skating, truth.skating, 2, "toe below 5 cm, faster than 0.5 m/s (GMD)");
   add("floor penetration, mm", model.penetration, truth.penetration, 2, "lowest joint, beyond 5 mm (PhysDiff)");
   add("jitter, m/s^3", model.jitter, truth.jitter, 1, "mean jerk of all joints (TransPose)");
+}
+
+// Ready motions that were given a part of the ground truth; both are looked at as far as both go.
+void EvaluationRun::displacement(const std::string& group) {
+  std::vector<Tensor> real, made;
+  for (int64_t i = 0; i < set_.size(); ++i) {
+    const Tensor &truth = set_.item(i).features, &motion = contender_.ready[size_t(i)];
+    const int64_t frames = std::min(truth.size(0), motion.size(0));
+    CHECK_INPUT(std::max(truth.size(0), motion.size(0)) - frames < kFramesPerToken, set_.item(i).name, ": ",
+                motion.size(0), " frames, the ground truth has ", truth.size(0),
+                ": a completion must be as long as what it completes");
+    real.push_back(truth.slice(0, 0, frames));
+    made.push_back(motion.slice(0, 0, frames));
+  }
+  const Displacement error =
+      mean_displacement(joints_of(real), joints_of(made), group == "between" ? between_frames : predicted_frames);
+  const auto add = [&](const char* name, double value, const char* remark) {
+    ReportRow& r = row(group, name, set_.size(), 1);
+    r.model = single(value), r.note = remark;
+  };
+  const char* pose = "of poses as vectors of 66 numbers, as MotionGPT has it: about sqrt(22) times an error a joint";
+  add("ADE", error.ade, pose);
+  add("FDE", error.fde, pose);
+  add("ADE a joint, m", error.joint_ade, "");
+  add("FDE a joint, m", error.joint_fde, "");
 }
 
 void EvaluationRun::noise() {

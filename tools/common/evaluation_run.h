@@ -28,7 +28,10 @@ class EvaluationRun {
   // evaluation_motion.cpp: motions frame by frame, and what noise does to them
   void reconstruction();
   void plausibility();
+  void displacement(const std::string& group);
   void noise();
+  // evaluation_captions.cpp
+  void captioning();
 
   bool wanted(const char* group) const { return options_.groups.contains(group); }
   bool from_text() const { return contender_.generate || !contender_.ready.empty(); }

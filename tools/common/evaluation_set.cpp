@@ -1,6 +1,7 @@
 #include "tools/common/evaluation_set.h"
 
 #include <algorithm>
+#include <map>
 
 #include "data/formats/npy.h"
 #include "data/text/pos_tagger.h"
@@ -140,6 +141,22 @@ std::vector<Tensor> read_motions(const std::filesystem::path& folder, const Eval
   CHECK_INPUT(missing == 0, folder.string(), ": ", missing, " of ", set.size(), " motions of the split are not there, ",
               example, " for one; give a motion for each item");
   return motions;
+}
+
+std::vector<std::string> read_captions(const std::filesystem::path& path, const EvaluationSet& set) {
+  std::map<std::string, std::string> by_name;
+  for (const CaptionRow& row : read_caption_table(path)) {
+    const bool is_new = by_name.emplace(row.name, row.caption).second;
+    CHECK_INPUT(is_new, path.string(), ", line ", row.line, ": a second caption of ", row.name);
+  }
+  std::vector<std::string> captions;
+  for (const Item& item : set.data.items) {
+    const auto found = by_name.find(item.name);
+    CHECK_INPUT(found != by_name.end(), path.string(), ": no caption of ", item.name,
+                "; give one for each item of the split");
+    captions.push_back(found->second);
+  }
+  return captions;
 }
 
 }  // namespace kg
