@@ -34,7 +34,7 @@ void T2mGpt::to(Device device) {
 }
 
 void T2mGpt::train(bool on) {
-  text->train(on);
+  text->train(on && !text->frozen());
   gpt.train(on);
 }
 

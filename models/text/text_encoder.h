@@ -20,6 +20,9 @@ struct TextBatch {
   Tensor words, mask, share;
 };
 
+// From the ids of each text, padded to the longest, or to `length` where that is more; dtype and device are of `like`.
+TextBatch text_batch(const std::vector<std::vector<int>>& ids, int64_t length, int pad, const Tensor& like);
+
 class TextEncoder : public Module {
  public:
   // Padded to the longest caption, or to `length` words where that is more.
@@ -27,6 +30,7 @@ class TextEncoder : public Module {
   virtual Var encode(const TextBatch& batch) const = 0;  // (B, width)
   Var encode(const std::vector<std::string>& captions) const { return encode(prepare(captions)); }
   virtual int64_t width() const = 0;
+  virtual bool frozen() const { return false; }  // never trained: a caption's feature stays as it is
 };
 
 struct WordTransformerConfig {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "models/text/pooling.h"
 #include "models/text/text_encoder.h"
 
 namespace kg {
@@ -12,6 +13,22 @@ TransformerOptions transformer_options(const WordTransformerConfig& c) {
   return o;
 }
 }  // namespace
+
+TextBatch text_batch(const std::vector<std::vector<int>>& ids, int64_t length, int pad, const Tensor& like) {
+  const int64_t batch = int64_t(ids.size());
+  CHECK(batch > 0, "[text encoder] no captions");
+  int64_t t = length;
+  for (const std::vector<int>& row : ids) t = std::max(t, int64_t(row.size()));
+  const Tensor words = Tensor::full({batch, t}, pad, Dtype::i32), mask = Tensor::zeros({batch, t}, Dtype::u8);
+  const Tensor share = Tensor::zeros({batch, t, 1}, Dtype::f64);
+  for (int64_t b = 0; b < batch; ++b) {
+    const int64_t n = int64_t(ids[size_t(b)].size());
+    std::copy_n(ids[size_t(b)].data(), n, words.data<int32_t>() + b * t);
+    mask.select(0, b).slice(0, 0, n).fill(1);
+    share.select(0, b).slice(0, 0, n).fill(1.0 / double(n));
+  }
+  return {words.to(like.device()), mask.to(like.device()), share.to(like.dtype()).to(like.device())};
+}
 
 WordTransformer::WordTransformer(WordVocabulary vocabulary, const WordTransformerConfig& config)
     : vocabulary_(std::move(vocabulary)),
@@ -26,32 +43,15 @@ WordTransformer::WordTransformer(WordVocabulary vocabulary, const WordTransforme
 }
 
 TextBatch WordTransformer::prepare(const std::vector<std::string>& captions, int64_t length) const {
-  const int64_t batch = int64_t(captions.size());
-  CHECK(batch > 0, "[text encoder] no captions");
   std::vector<std::vector<int>> ids;
-  size_t longest = size_t(std::min(length, config_.max_words));
-  for (const std::string& caption : captions) {
-    ids.push_back(vocabulary_.encode(caption, size_t(config_.max_words)));
-    longest = std::max(longest, ids.back().size());
-  }
-  const int64_t t = int64_t(longest);
-  TextBatch out{Tensor::zeros({batch, t}, Dtype::i32), Tensor::zeros({batch, t}, Dtype::u8), {}};
-  const Tensor share = Tensor::zeros({batch, t, 1}, Dtype::f64);
-  for (int64_t b = 0; b < batch; ++b) {
-    const int64_t n = int64_t(ids[size_t(b)].size());
-    std::copy_n(ids[size_t(b)].data(), n, out.words.data<int32_t>() + b * t);
-    out.mask.select(0, b).slice(0, 0, n).fill(1);
-    share.select(0, b).slice(0, 0, n).fill(1.0 / double(n));
-  }
-  const Tensor& like = words.weight.value;
-  out.share = share.to(like.dtype());
-  return {out.words.to(like.device()), out.mask.to(like.device()), out.share.to(like.device())};
+  for (const std::string& caption : captions) ids.push_back(vocabulary_.encode(caption, size_t(config_.max_words)));
+  return text_batch(ids, std::min(length, config_.max_words), WordVocabulary::kPad, words.weight.value);
 }
 
 Var WordTransformer::encode(const TextBatch& batch) const {
   AttentionMask attention;
   attention.key_mask = batch.mask;
-  return sum(transformer(positions(words(batch.words)), attention) * Var(batch.share), {1});
+  return pool(transformer(positions(words(batch.words)), attention), batch.share);
 }
 
 }  // namespace kg
