@@ -23,12 +23,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def captions(count):
-    """Every sixth caption, so that they are of many clips."""
+    """Every fourth caption, so that they are of many clips."""
     shared = pathlib.Path(os.environ.get("KINEGRAD_SHARED_DATA", ROOT.parent / "shared" / "data"))
     found = []
     for line in (shared / "texts" / "humanml3d_captions.jsonl").read_text().splitlines():
         found += [" ".join(text.split()) for text in json.loads(line)["captions"]]
-    return found[::6][:count]
+    return found[::4][:count]
 
 
 def main():
