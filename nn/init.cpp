@@ -31,6 +31,10 @@ void xavier_uniform(const Tensor& t, int64_t fan_in, int64_t fan_out, double gai
   CHECK(fan_in + fan_out > 0, "[xavier_uniform] fan_in + fan_out must be positive");
   uniform(t, gain * std::sqrt(6 / double(fan_in + fan_out)));
 }
+void xavier_normal(const Tensor& t, int64_t fan_in, int64_t fan_out) {
+  CHECK(fan_in + fan_out > 0, "[xavier_normal] fan_in + fan_out must be positive");
+  normal(t, 0, std::sqrt(2 / double(fan_in + fan_out)));
+}
 void zeros(const Tensor& t) { t.fill(0); }
 void ones(const Tensor& t) { t.fill(1); }
 

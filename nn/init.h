@@ -12,6 +12,7 @@ void normal(const Tensor& t, double mean, double stddev);
 void kaiming_uniform(const Tensor& t, int64_t fan_in);
 // U(+-gain sqrt(6 / (fan_in + fan_out))). Glorot and Bengio 2010.
 void xavier_uniform(const Tensor& t, int64_t fan_in, int64_t fan_out, double gain = 1);
+void xavier_normal(const Tensor& t, int64_t fan_in, int64_t fan_out);  // N(0, 2 / (fan_in + fan_out))
 void zeros(const Tensor& t);
 void ones(const Tensor& t);
 

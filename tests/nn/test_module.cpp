@@ -201,6 +201,8 @@ TEST(Init, StaysInItsBoundsAndReachesThem) {
   init::normal(t, 1, 0.02);
   EXPECT_NEAR(mean(t).item(), 1, 1e-3);
   EXPECT_NEAR(std::sqrt(squared_norm(affine(t, 1, -1)) / 10000), 0.02, 5e-4);
+  init::xavier_normal(t, 300, 20);
+  EXPECT_NEAR(std::sqrt(squared_norm(t) / 10000), std::sqrt(2.0 / 320), 2e-3);
 }
 
 TEST(Init, IsAFunctionOfTheSeedNotOfTheLayout) {
