@@ -166,9 +166,15 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                 [x = x.value, w = weight.value](const Tensor& gy, Grads& gx) {
                   const Tensor g = gy.contiguous().reshape({-1, w.size(0)});
                   if (gx.needed(0)) gx.add(0, matmul(g, w).reshape(x.shape()));
-                  if (gx.needed(1))
-                    matmul_into(gx.buffer(1, w), g.transpose(0, 1), x.contiguous().reshape({-1, w.size(1)}), 1);
-                  if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0}));
+                  if (!gx.needed(1)) {
+                    if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0}));
+                    return;
+                  }
+                  const Tensor rows = x.contiguous().reshape({-1, w.size(1)}), gw = gx.buffer(1, w);
+                  if (gx.needed(2))
+                    gx.add(2, linear_backward_weight(gw, g, rows));
+                  else
+                    matmul_into(gw, g.transpose(0, 1), rows, 1);
                 });
 }
 namespace {

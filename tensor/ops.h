@@ -75,7 +75,10 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double beta);
 // x (..., I), weight (O, I), bias (O) or undefined -> (..., O)
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
-// The same for the few rows of a decoding step: a row's bytes do not depend on the rows beside it. weight may be bf16.
+// Its gradients from rows gy (N, O) and x (N, I): gweight (O, I) += gy^T x; back comes the sum of gy's rows (O), the
+// gradient of the bias, f32 for bf16.
+Tensor linear_backward_weight(const Tensor& gweight, const Tensor& gy, const Tensor& x);
+// linear for the few rows of a decoding step: a row's bytes do not depend on the rows beside it. weight may be bf16.
 Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 // ---- convolution, channels-last. x (B, T, I), weight (O, I, k): stored (k, I, O), so weight.permute({2, 1, 0}) is

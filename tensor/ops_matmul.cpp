@@ -101,6 +101,25 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return out;
 }
 
+Tensor linear_backward_weight(const Tensor& gweight, const Tensor& gy, const Tensor& x) {
+  check_same(gy, x, "linear_backward_weight");
+  CHECK(gweight.rank() == 2 && gy.rank() == 2 && x.rank() == 2 && gy.size(0) == x.size(0) &&
+            gweight.shape() == (Shape{gy.size(1), x.size(1)}),
+        "[linear_backward_weight] needs gweight (O, I), gy (N, O) and x (N, I), got ", gweight.shape(), ", ",
+        gy.shape(), " and ", x.shape());
+  CHECK(gweight.dtype() == gy.dtype() || gweight.dtype() == accumulator(gy.dtype()),
+        "[linear_backward_weight] gweight is ", name_of(gweight.dtype()), ", gy is ", name_of(gy.dtype()));
+  const bool rows_lie_dense = gweight.strides()[1] == 1 && gy.is_contiguous() && x.is_contiguous();
+  if (!rows_lie_dense || gweight.dtype() != accumulator(gy.dtype()) || gweight.numel() == 0 || gy.numel() == 0) {
+    matmul_into(gweight, gy.transpose(0, 1), x, 1);
+    return sum_accumulated(gy, {0});
+  }
+  const Tensor gbias = Tensor::empty({gy.size(1)}, gweight.dtype(), gy.device());
+  gweight.bump_version();
+  DISPATCH(gy.device(), linear_backward_weight, gweight, gbias, gy, x);
+  return gbias;
+}
+
 Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Linear l = check_linear(x, weight, bias, "linear_rows");
   CHECK(weight.dtype() == x.dtype() || (x.dtype() == Dtype::f32 && weight.dtype() == Dtype::bf16),

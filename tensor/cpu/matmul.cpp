@@ -1,4 +1,5 @@
 #include "tensor/cpu/matmul.h"
+#include "tensor/cpu/reduce.h"
 
 #include <omp.h>
 
@@ -120,6 +121,11 @@ void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, co
     gemm<T>(x.size(0), weight.size(0), x.size(1), matrix<T>(x), matrix<T>(weight).transposed(), T(0), out.data<T>(),
             out.size(1), bias.defined() ? bias.data<T>() : nullptr);
   });
+}
+
+void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x) {
+  matmul_into_forward(gweight, gy.transpose(0, 1), x, 1);
+  sum_columns(gbias, gy, 1);
 }
 
 }  // namespace kg::cpu

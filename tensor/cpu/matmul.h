@@ -32,6 +32,8 @@ void matmul_forward(const Tensor& out, const Tensor& a, const Tensor& b);
 void matmul_into_forward(const Tensor& out, const Tensor& a, const Tensor& b, double beta);
 // x (N, I), weight (O, I), bias (O) or undefined, out (N, O)
 void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias);
+// gweight (O, I) += gy^T x with unit column stride, gbias (O) = the sum of gy's rows; gy (N, O), x (N, I)
+void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x);
 void linear_rows_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 }  // namespace kg::cpu

@@ -16,7 +16,10 @@ struct Operand {
   int64_t batch = 0;
 };
 
-enum class Epilogue { none, bias };
+// bias: C's columns get `bias` added. row_sums: the sums of A's rows come out as well. An activation is not among them:
+// cuBLASLt's GELU is the approximation by tanh, the models' is exact, and a kernel of its own on top of a product with
+// its bias reads and writes no more than one that adds the bias, too.
+enum class Epilogue { none, bias, row_sums };
 
 // C (m, n) = A (m, k) B (k, n) + beta C for each of `batches`, rows of C `line` apart.
 struct Gemm {
@@ -28,8 +31,10 @@ struct Gemm {
   float beta = 0;
   Epilogue epilogue = Epilogue::none;
   const void* bias = nullptr;  // (n), of dtype `out`
+  void* row_sums = nullptr;    // (m), of dtype `out`, overwritten
 };
-void gemm(const Gemm& g);
+// False: the product is there, but row_sums are not, since the library has no algorithm with them for this product.
+bool gemm(const Gemm& g);
 
 // f32 products with the 10-bit mantissa of TF32 inputs (eight times the speed on an H200).
 void set_tf32(bool on);

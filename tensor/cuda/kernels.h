@@ -93,6 +93,7 @@ decltype(cpu::adam_step) adam_step;
 decltype(cpu::matmul_forward) matmul_forward;
 decltype(cpu::matmul_into_forward) matmul_into_forward;
 decltype(cpu::linear_forward) linear_forward;
+decltype(cpu::linear_backward_weight) linear_backward_weight;
 
 // linear_rows.cu
 decltype(cpu::linear_rows_forward) linear_rows_forward;

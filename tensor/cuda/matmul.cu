@@ -1,4 +1,4 @@
-// Matrix products over cuBLASLt (tensor/cuda/blas.h): layouts, batches, the bias epilogue.
+// Matrix products over cuBLASLt (tensor/cuda/blas.h): layouts, batches, epilogues for biases and their gradients.
 #include "tensor/cuda/blas.h"
 #include "tensor/cuda/kernel.h"
 #include "tensor/cuda/kernels.h"
@@ -23,7 +23,7 @@ Dtype product_dtype(const char* op, const Tensor& a) {
 // Leading axes that walk through memory in one step are one batch axis; the outermost others are a loop.
 void batched(Gemm g, const Tensor& out, const Tensor& a, const Tensor& b, int axis) {
   const int leading = out.rank() - 2;
-  if (axis == leading) return gemm(g);
+  if (axis == leading) return void(gemm(g));
   const auto merges = [&](const Tensor& t, int i) { return t.strides()[i] == t.strides()[i + 1] * t.shape()[i + 1]; };
   bool one = true;
   for (int i = axis; i + 1 < leading; ++i) one = one && merges(out, i) && merges(a, i) && merges(b, i);
@@ -32,7 +32,7 @@ void batched(Gemm g, const Tensor& out, const Tensor& a, const Tensor& b, int ax
     g.a.batch = a.strides()[leading - 1];
     g.b.batch = b.strides()[leading - 1];
     g.batch = out.strides()[leading - 1];
-    return gemm(g);
+    return void(gemm(g));
   }
   const auto at = [](const void* data, const Tensor& t, int along, int64_t i) {
     return static_cast<const char*>(data) + i * t.strides()[along] * size_of(t.dtype());
@@ -84,6 +84,19 @@ void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, co
   g.line = out.size(1);
   if (bias.defined()) g.epilogue = Epilogue::bias, g.bias = bias.raw();
   gemm(g);
+}
+
+// The sums of gy's rows come out of the product that reads gy anyway, where cuBLASLt can do that.
+void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x) {
+  Gemm g{gy.size(1), x.size(1), gy.size(0)};
+  g.a = operand(gy.transpose(0, 1)), g.b = operand(x);
+  g.in = product_dtype("linear_backward_weight", gy);
+  g.out = gweight.dtype();
+  g.c = gweight.raw();
+  g.line = gweight.size(0) == 1 ? gweight.size(1) : gweight.strides()[0];
+  g.beta = 1;
+  g.epilogue = Epilogue::row_sums, g.row_sums = gbias.raw();
+  if (!gemm(g)) sum_columns(gbias, gy, 1);
 }
 
 }  // namespace kg::cuda

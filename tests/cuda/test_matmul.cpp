@@ -49,6 +49,21 @@ TEST_F(CudaMatmul, Bf16AccumulatesInF32) {
       Error);
 }
 
+TEST_F(CudaMatmul, GradientsOfALinearLayerWithTheBiasInOneProduct) {
+  for (Dtype dtype : {Dtype::f32, Dtype::bf16})
+    for (int64_t out : {1, 2, 33, 64})  // some products have no epilogue that sums
+      for (int64_t rows : {1, 65}) {
+        const Tensor gy = values({rows, out}, 7, dtype), x = values({rows, 31}, 8, dtype);
+        const Tensor weight = Tensor::ones({out, 31}, Dtype::f32, Device::cuda),
+                     exact = Tensor::ones({out, 31}, Dtype::f64);
+        const Tensor bias = linear_backward_weight(weight, gy.to(Device::cuda), x.to(Device::cuda));
+        const Tensor want = linear_backward_weight(exact, gy.to(Dtype::f64), x.to(Dtype::f64));
+        EXPECT_EQ(bias.dtype(), Dtype::f32);
+        EXPECT_LE(worst(bias, want), 1e-5) << rows << " x " << out;
+        EXPECT_LE(worst(weight, exact), 2e-5) << rows << " x " << out;
+      }
+}
+
 TEST_F(CudaMatmul, ViewsOfAFusedProjection) {
   const Tensor whole = values({4, 6, 30}, 6, Dtype::f32), there = whole.to(Device::cuda);
   const auto part = [](const Tensor& t) { return matmul(t.slice(2, 0, 10), t.slice(2, 10, 20).transpose(1, 2)); };

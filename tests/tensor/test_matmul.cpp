@@ -176,6 +176,21 @@ TEST(LinearRows, Bf16Weights) {
   EXPECT_TRUE(same_bytes(y, linear_rows(x, w, bias)));
 }
 
+TEST(Matmul, GradientsOfALinearLayer) {
+  // gy = [[1, 2], [3, 4]], x = [[5, 6, 7], [8, 9, 10]]: gy^T x = [[29, 33, 37], [42, 48, 54]], rows' sum [4, 6]
+  const Tensor gy = Tensor::from<float>({1, 2, 3, 4}, {2, 2}), x = Tensor::from<float>({5, 6, 7, 8, 9, 10}, {2, 3});
+  const std::vector<double> want{30, 34, 38, 43, 49, 55};
+  const Tensor weight = Tensor::ones({2, 3}), turned = Tensor::ones({3, 2});
+  EXPECT_EQ(linear_backward_weight(weight, gy, x).to_vector(), (std::vector<double>{4, 6}));
+  EXPECT_EQ(weight.to_vector(), want);
+  EXPECT_EQ(linear_backward_weight(turned.transpose(0, 1), gy, x).to_vector(), (std::vector<double>{4, 6}));
+  EXPECT_EQ(turned.transpose(0, 1).to_vector(), want);
+  EXPECT_EQ(linear_backward_weight(weight, gy.slice(0, 0, 0), x.slice(0, 0, 0)).to_vector(),
+            (std::vector<double>{0, 0}));
+  EXPECT_EQ(weight.to_vector(), want) << "no rows add nothing";
+  expect_error([&] { linear_backward_weight(weight, gy.slice(0, 0, 1), x); }, "needs gweight (O, I)");
+}
+
 TEST(Matmul, ThreadCountDoesNotMatter) {
   for (Dtype dtype : kDtypes) {
     const Tensor a = random_tensor({301, 263}, dtype, 1), b = random_tensor({263, 517}, dtype, 2);

@@ -47,6 +47,7 @@ struct Plan {
   cublasLtMatmulDesc_t operation = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
   cublasLtMatmulAlgo_t algorithm{};
+  bool fused = true;  // the epilogue is part of it
 };
 
 // rows and cols are those of the matrix in memory, column-major: a line is a column.
@@ -67,7 +68,14 @@ uint32_t alignment(const void* data) {
   return uint32_t(at % 16 == 0 ? 16 : at & (~at + 1));
 }
 
-Plan make_plan(const Gemm& g) {
+// Where the epilogue's vector stands is the only thing of a plan that changes from call to call.
+void point_epilogue(const Plan& p, const Gemm& g) {
+  const void* vector = g.epilogue == Epilogue::bias ? g.bias : g.row_sums;
+  KG_LT(cublasLtMatmulDescSetAttribute, p.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof(vector));
+}
+
+// Descriptors of everything but the algorithm.
+Plan describe(const Gemm& g) {
   Plan p;
   const cublasComputeType_t compute = g.in == Dtype::f32 && tf32_on ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   KG_LT(cublasLtMatmulDescCreate, &p.operation, compute, CUDA_R_32F);
@@ -76,19 +84,29 @@ Plan make_plan(const Gemm& g) {
   const cublasOperation_t second = g.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
   KG_LT(cublasLtMatmulDescSetAttribute, p.operation, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof(first));
   KG_LT(cublasLtMatmulDescSetAttribute, p.operation, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof(second));
-  if (g.epilogue == Epilogue::bias) {
-    const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+  if (g.epilogue != Epilogue::none) {
+    // A's rows are columns of the second operand.
+    const cublasLtEpilogue_t epilogue =
+        g.epilogue == Epilogue::bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_BGRADB;
     const cudaDataType_t type = type_of(g.out);
     KG_LT(cublasLtMatmulDescSetAttribute, p.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof(epilogue));
     KG_LT(cublasLtMatmulDescSetAttribute, p.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &type, sizeof(type));
-    KG_LT(cublasLtMatmulDescSetAttribute, p.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &g.bias, sizeof(g.bias));
+    point_epilogue(p, g);
   }
   p.a = g.b.transposed ? layout(g.in, g.k, g.n, g.b.line, g.batches, g.b.batch)
                        : layout(g.in, g.n, g.k, g.b.line, g.batches, g.b.batch);
   p.b = g.a.transposed ? layout(g.in, g.m, g.k, g.a.line, g.batches, g.a.batch)
                        : layout(g.in, g.k, g.m, g.a.line, g.batches, g.a.batch);
   p.c = layout(g.out, g.n, g.m, g.line, g.batches, g.batch);
+  return p;
+}
+void release(const Plan& p) {
+  for (cublasLtMatrixLayout_t l : {p.a, p.b, p.c}) KG_LT(cublasLtMatrixLayoutDestroy, l);
+  KG_LT(cublasLtMatmulDescDestroy, p.operation);
+}
 
+// The algorithm that the heuristic names first; false when there is none.
+bool find_algorithm(Plan& p, const Gemm& g) {
   cublasLtMatmulPreference_t preference = nullptr;
   KG_LT(cublasLtMatmulPreferenceCreate, &preference);
   KG_LT(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspace,
@@ -101,14 +119,29 @@ Plan make_plan(const Gemm& g) {
   KG_LT(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &align_c, 4);
   cublasLtMatmulHeuristicResult_t result{};
   int found = 0;
-  KG_LT(cublasLtMatmulAlgoGetHeuristic, handle(), p.operation, p.a, p.b, p.c, p.c, preference, 1, &result, &found);
+  const cublasStatus_t status = KG_CALL(lt(), cublasLtMatmulAlgoGetHeuristic)(handle(), p.operation, p.a, p.b, p.c, p.c,
+                                                                              preference, 1, &result, &found);
   KG_LT(cublasLtMatmulPreferenceDestroy, preference);
-  CHECK(found > 0, "[cublasLt] no algorithm for a product of ", g.m, " x ", g.k, " x ", g.n);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return false;
+  check_lt(status, "cublasLtMatmulAlgoGetHeuristic");
   p.algorithm = result.algo;
-  return p;
+  return found > 0;
 }
 
-Plan& plan_of(const Gemm& g) {
+Plan make_plan(Gemm g) {
+  Plan p = describe(g);
+  if (find_algorithm(p, g)) return p;
+  if (g.epilogue == Epilogue::row_sums) {
+    release(p);
+    g.epilogue = Epilogue::none;
+    p = describe(g);
+    p.fused = false;
+    if (find_algorithm(p, g)) return p;
+  }
+  fail(ErrorCode::runtime, "[cublasLt] no algorithm for a product of ", g.m, " x ", g.k, " x ", g.n);
+}
+
+const Plan& plan_of(const Gemm& g) {
   using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, bool, int64_t, int64_t, bool, int64_t, int, int,
                          int64_t, int64_t, int, bool, uint32_t, uint32_t, uint32_t, uint32_t>;
   static auto* plans = new std::map<Key, Plan>;
@@ -131,20 +164,20 @@ Plan& plan_of(const Gemm& g) {
                 alignment(g.a.data),
                 alignment(g.b.data),
                 alignment(g.c),
-                alignment(g.bias)};
+                alignment(g.epilogue == Epilogue::row_sums ? g.row_sums : g.bias)};
   const auto at = plans->find(key);
   return at != plans->end() ? at->second : plans->emplace(key, make_plan(g)).first->second;
 }
 
 }  // namespace
 
-void gemm(const Gemm& g) {
-  Plan& p = plan_of(g);
-  if (g.epilogue == Epilogue::bias)
-    KG_LT(cublasLtMatmulDescSetAttribute, p.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &g.bias, sizeof(g.bias));
+bool gemm(const Gemm& g) {
+  const Plan& p = plan_of(g);
+  if (g.epilogue != Epilogue::none && p.fused) point_epilogue(p, g);
   const float alpha = 1;
   KG_LT(cublasLtMatmul, handle(), p.operation, &alpha, g.b.data, p.a, g.a.data, p.b, &g.beta, g.c, p.c, g.c, p.c,
         &p.algorithm, workspace(), kWorkspace, stream());
+  return p.fused;
 }
 void set_tf32(bool on) { tf32_on = on; }
 bool tf32() { return tf32_on; }
