@@ -247,6 +247,32 @@ Var layer_norm(const Var& x, const Var& weight, const Var& bias, double eps) {
                   gx.add(2, g.bias);
                 });
 }
+// The sum's gradient needs the norm's first. It is recorded before the norm and used by nothing between the two, so
+// when the norm's backward runs all else has arrived at the sum: the norm takes that over and gives x and branch their
+// part, and the sum's own backward is left for a norm that nobody uses.
+ResidualNormed add_dropout_norm(const Var& x, const Var& branch, double p, bool training, const Var& weight,
+                                const Var& bias, double eps) {
+  if (!training) p = 0;
+  const Philox random = p > 0 ? default_generator().next() : Philox{};
+  const Tensor w = packed(weight.value);
+  const ResidualNorm r =
+      add_dropout_norm(x.value.contiguous(), branch.value.contiguous(), p, random, w, packed(bias.value), eps);
+  const Var sum = record("add_dropout", r.sum, {x, branch}, [p, random](const Tensor& gy, Grads& gx) {
+    gx.add(0, gy);
+    if (gx.needed(1)) gx.add(1, p > 0 ? dropout(gy, p, random) : gy);
+  });
+  const auto backward = [sum = r.sum, mean = r.norm.mean, rstd = r.norm.rstd, w, p, random](const Tensor& gy,
+                                                                                            Grads& gx) {
+    const Tensor gsum = gx.take(0);
+    const ResidualNormGradients g = add_dropout_norm_backward(gsum.defined() ? gsum.contiguous().to(sum.dtype()) : gsum,
+                                                              gy.contiguous(), sum, p, random, w, mean, rstd);
+    gx.add(1, g.x);
+    gx.add(2, g.branch);
+    gx.add(3, g.weight);
+    gx.add(4, g.bias);
+  };
+  return {sum, record("add_dropout_norm", r.norm.y, {sum, x, branch, weight, bias}, backward)};
+}
 Var rms_norm(const Var& x, const Var& weight, double eps) {
   const Tensor in = x.value.contiguous(), w = packed(weight.value);
   const NormResult r = rms_norm(in, w, eps);

@@ -57,6 +57,12 @@ Var log_softmax(const Var& x);
 Var cross_entropy(const Var& logits, const Tensor& target, int ignore_index = -100,
                   double smoothing = 0);  // (N) per row
 Var layer_norm(const Var& x, const Var& weight, const Var& bias, double eps);
+// sum = x + dropout(branch), norm = layer_norm(sum), in one pass.
+struct ResidualNormed {
+  Var sum, norm;
+};
+ResidualNormed add_dropout_norm(const Var& x, const Var& branch, double p, bool training, const Var& weight,
+                                const Var& bias, double eps);
 Var rms_norm(const Var& x, const Var& weight, double eps);
 
 struct GruStates {

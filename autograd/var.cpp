@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <unordered_set>
+#include <utility>
 
 namespace kg {
 namespace {
@@ -78,6 +79,12 @@ bool Grads::needed(size_t i) const { return inputs_[i] != nullptr; }
 
 void Grads::add(size_t i, const Tensor& g) {
   if (inputs_[i]) accumulate(*inputs_[i], g);
+}
+
+Tensor Grads::take(size_t i) {
+  if (!inputs_[i]) return {};
+  inputs_[i]->owned = false;
+  return std::exchange(inputs_[i]->grad, Tensor());
 }
 
 Tensor Grads::buffer(size_t i, const Tensor& like) {

@@ -21,6 +21,9 @@ class Grads {
   bool needed(size_t i) const;
   // Adds g (of the input's shape, or broadcastable down to it by summing) to input i's gradient.
   void add(size_t i, const Tensor& g);
+  // What has arrived at input i from its other users (perhaps nothing): all of it where they were recorded later. The
+  // caller passes it on.
+  Tensor take(size_t i);
   // The gradient buffer of input i, to accumulate into directly (a matmul with beta = 1): the one that is there, in
   // whatever dense layout, or fresh zeros with the axes in memory in the order of `like`.
   Tensor buffer(size_t i, const Tensor& like);

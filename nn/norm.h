@@ -16,6 +16,10 @@ class LayerNorm : public Module {
     reg("bias", bias);
   }
   Var operator()(const Var& x) const { return layer_norm(x, weight, bias, eps); }
+  // Of the sum x + dropout(branch), in one pass; both come back.
+  ResidualNormed residual(const Var& x, const Var& branch, double dropout) const {
+    return add_dropout_norm(x, branch, dropout, training(), weight, bias, eps);
+  }
 
   Var weight, bias;
   double eps;

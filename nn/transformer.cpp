@@ -20,7 +20,7 @@ namespace {
 // One residual part of a layer.
 template <class Part>
 Var residual(const Var& x, const LayerNorm& norm, bool pre_norm, const Dropout& dropout, Part&& part) {
-  return pre_norm ? x + dropout(part(norm(x))) : norm(x + dropout(part(x)));
+  return pre_norm ? x + dropout(part(norm(x))) : norm.residual(x, part(x), dropout.p).norm;
 }
 }  // namespace
 

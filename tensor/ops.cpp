@@ -132,6 +132,37 @@ NormGradients rms_norm_backward(const Tensor& gy, const Tensor& x, const Tensor&
   return norm_gradients("rms_norm", gy, x, weight, {}, rstd, false);
 }
 
+ResidualNorm add_dropout_norm(const Tensor& x, const Tensor& branch, double p, Philox random, const Tensor& weight,
+                              const Tensor& bias, double eps) {
+  const char* op = "add_dropout_norm";
+  CHECK(p >= 0 && p < 1, "[", op, "] p must be in [0, 1), is ", p);
+  CHECK(x.shape() == branch.shape() && x.dtype() == branch.dtype() && x.device() == branch.device(), "[", op,
+        "] x and branch must be alike, are ", name_of(x.dtype()), " ", x.shape(), " and ", name_of(branch.dtype()), " ",
+        branch.shape());
+  const Tensor in = rows(x, op), more = rows(branch, op);
+  check_vector(op, "weight", weight, in.size(1));
+  check_vector(op, "bias", bias, in.size(1));
+  const Tensor rstd = Tensor::empty({in.size(0)}, accumulator(x.dtype()), x.device());
+  const ResidualNorm r{empty_like(x), {empty_like(x), empty_like(rstd), rstd}};
+  if (x.numel())
+    DISPATCH(x.device(), add_dropout_norm_forward, rows(r.sum, op), rows(r.norm.y, op), r.norm.mean, r.norm.rstd, in,
+             more, weight, bias, p, random, eps);
+  return r;
+}
+ResidualNormGradients add_dropout_norm_backward(const Tensor& gsum, const Tensor& gy, const Tensor& sum, double p,
+                                                Philox random, const Tensor& weight, const Tensor& mean,
+                                                const Tensor& rstd) {
+  const char* op = "add_dropout_norm_backward";
+  const Tensor zeros = Tensor::zeros(weight.shape(), accumulator(weight.dtype()), weight.device());
+  const Tensor gx = empty_like(sum), gbranch = p > 0 ? empty_like(sum) : gx;
+  const ResidualNormGradients g{gx, gbranch, zeros, zeros_like(zeros)};
+  if (sum.numel())
+    DISPATCH(sum.device(), add_dropout_norm_backward, rows(gx, op), p > 0 ? rows(gbranch, op) : Tensor{}, g.weight,
+             g.bias, gsum.defined() ? rows(gsum, op) : gsum, rows(gy, op), rows(sum, op), weight, mean, rstd, p,
+             random);
+  return g;
+}
+
 Tensor embedding(const Tensor& weight, const Tensor& ids) {
   CHECK(weight.rank() == 2, "[embedding] weight must be (V, C), has shape ", weight.shape());
   Shape shape = ids.shape();

@@ -121,6 +121,21 @@ struct NormGradients {
 };
 NormGradients layer_norm_backward(const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& mean,
                                   const Tensor& rstd);
+// x + dropout(branch), as dropout() draws it, and its layer norm in one pass over memory: what residual blocks pass
+// from one to the next. p = 0: no dropout.
+struct ResidualNorm {
+  Tensor sum;
+  NormResult norm;
+};
+ResidualNorm add_dropout_norm(const Tensor& x, const Tensor& branch, double p, Philox random, const Tensor& weight,
+                              const Tensor& bias, double eps);
+struct ResidualNormGradients {
+  Tensor x, branch, weight, bias;
+};
+// From the gradient of the norm and of the sum, which may be undefined.
+ResidualNormGradients add_dropout_norm_backward(const Tensor& gsum, const Tensor& gy, const Tensor& sum, double p,
+                                                Philox random, const Tensor& weight, const Tensor& mean,
+                                                const Tensor& rstd);
 NormResult rms_norm(const Tensor& x, const Tensor& weight, double eps);  // mean undefined
 NormGradients rms_norm_backward(const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& rstd);
 

@@ -44,8 +44,8 @@ GptBlock::GptBlock(const GptConfig& c)
   reg("mlp", mlp);
 }
 Var GptBlock::operator()(const Var& in) const {
-  const Var x = in + dropout(attn(ln1(in)), dropout_, training());
-  return x + dropout(mlp.out(gelu(mlp.in(ln2(x)))), dropout_, training());
+  const auto [x, h] = ln2.residual(in, attn(ln1(in)), dropout_);  // x = in + dropout(attn), h = ln2(x)
+  return x + dropout(mlp.out(gelu(mlp.in(h))), dropout_, training());
 }
 Tensor GptBlock::step(const Tensor& in, int64_t position, const KeyValueCache& cache) const {
   const auto norm = [](const LayerNorm& l, const Tensor& x) {

@@ -3,41 +3,72 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tensor/cpu/dropout.h"
+#include "tensor/cpu/pointwise.h"
 #include "tensor/cpu/vec.h"
 #include "tensor/parallel.h"
 
 namespace kg::cpu {
 
+namespace {
+
+// out = (in - mean) rstd w + b of a row; a null `mean` makes it RMS norm, b may be null.
+template <class T>
+void norm_row(T* out, T* mean, T* rstd, const T* in, const T* w, const T* b, int64_t n, double eps) {
+  T m = 0;
+  if (mean) {
+    T s = 0;
+#pragma omp simd reduction(+ : s)
+    for (int64_t i = 0; i < n; ++i) s += in[i];
+    *mean = m = s / T(n);
+  }
+  T v = 0;
+#pragma omp simd reduction(+ : v)
+  for (int64_t i = 0; i < n; ++i) v += (in[i] - m) * (in[i] - m);
+  const T k = *rstd = T(1 / std::sqrt(double(v) / double(n) + eps));
+  if (b)
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) out[i] = (in[i] - m) * k * w[i] + b[i];
+  else
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) out[i] = (in[i] - m) * k * w[i];
+}
+
+template <class T>
+T* at(const Tensor& t, int64_t i) {
+  return t.defined() ? t.data<T>() + i : nullptr;
+}
+int64_t rows_grain(int64_t n) { return std::max<int64_t>(1, kGrain / n); }
+
+}  // namespace
+
 void norm_forward(const Tensor& y, const Tensor& mean, const Tensor& rstd, const Tensor& x, const Tensor& weight,
                   const Tensor& bias, double eps) {
-  const int64_t rows = x.size(0), n = x.size(1);
+  const int64_t n = x.size(1);
   for_float(x.dtype(), "layer_norm", [&](auto zero) {
     using T = decltype(zero);
-    const T* w = weight.data<T>();
-    const T* b = bias.defined() ? bias.data<T>() : nullptr;
-    parallel_for(rows, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+    parallel_for(x.size(0), rows_grain(n), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r)
+        norm_row<T>(at<T>(y, r * n), at<T>(mean, r), at<T>(rstd, r), at<T>(x, r * n), at<T>(weight, 0), at<T>(bias, 0),
+                    n, eps);
+    });
+  });
+}
+
+void add_dropout_norm_forward(const Tensor& sum, const Tensor& y, const Tensor& mean, const Tensor& rstd,
+                              const Tensor& x, const Tensor& branch, const Tensor& weight, const Tensor& bias, double p,
+                              Philox random, double eps) {
+  const int64_t n = x.size(1);
+  for_float(x.dtype(), "add_dropout_norm", [&](auto zero) {
+    using T = decltype(zero);
+    parallel_for(x.size(0), rows_grain(n), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const T* in = x.data<T>() + r * n;
-        T* out = y.data<T>() + r * n;
-        T m = 0;
-        if (mean.defined()) {
-          T s = 0;
-#pragma omp simd reduction(+ : s)
-          for (int64_t i = 0; i < n; ++i) s += in[i];
-          m = s / T(n);
-          mean.data<T>()[r] = m;
-        }
-        T v = 0;
-#pragma omp simd reduction(+ : v)
-        for (int64_t i = 0; i < n; ++i) v += (in[i] - m) * (in[i] - m);
-        const T k = T(1 / std::sqrt(double(v) / double(n) + eps));
-        rstd.data<T>()[r] = k;
-        if (b)
+        T* s = at<T>(sum, r * n);
+        const T *along = at<T>(x, r * n), *b = at<T>(branch, r * n);
+        if (p > 0) dropout_run(s, b, n, r * n, p, random), b = s;
 #pragma omp simd
-          for (int64_t i = 0; i < n; ++i) out[i] = (in[i] - m) * k * w[i] + b[i];
-        else
-#pragma omp simd
-          for (int64_t i = 0; i < n; ++i) out[i] = (in[i] - m) * k * w[i];
+        for (int64_t i = 0; i < n; ++i) s[i] = along[i] + b[i];
+        norm_row<T>(at<T>(y, r * n), at<T>(mean, r), at<T>(rstd, r), s, at<T>(weight, 0), at<T>(bias, 0), n, eps);
       }
     });
   });
@@ -117,6 +148,14 @@ void norm_backward(const Tensor& gx, const Tensor& gweight, const Tensor& gbias,
         for (int64_t i = 0; i < n; ++i) gbias.data<T>()[i] += pw[n + i];
     }
   });
+}
+
+void add_dropout_norm_backward(const Tensor& gx, const Tensor& gbranch, const Tensor& gweight, const Tensor& gbias,
+                               const Tensor& gsum, const Tensor& gy, const Tensor& sum, const Tensor& weight,
+                               const Tensor& mean, const Tensor& rstd, double p, Philox random) {
+  norm_backward(gx, gweight, gbias, gy, sum, weight, mean, rstd);
+  if (gsum.defined()) add_inplace(gx, gsum, 1);
+  if (gbranch.defined()) dropout_forward(gbranch, gx, p, random);
 }
 
 }  // namespace kg::cpu

@@ -132,6 +132,21 @@ inline Strides strides_of(const Tensor& t) {
   return s;
 }
 
+// N elements of T as floats.
+template <int N, class T>
+__device__ inline Pack<float, N> load_floats(Ptr<const T> p) {
+  const Pack<T, N> raw = load_pack<N>(p);
+  Pack<float, N> x;
+  for (int j = 0; j < N; ++j) x[j] = float(raw[j]);
+  return x;
+}
+template <int N, class T>
+__device__ inline void store_floats(Ptr<T> p, const Pack<float, N>& x) {
+  Pack<T, N> raw;
+  for (int j = 0; j < N; ++j) raw[j] = T(x[j]);
+  store_pack(p, raw);
+}
+
 // Sum and maximum over the 32 lanes; every lane gets the result. T: float, double or int.
 template <class T>
 __device__ inline T warp_sum(T value) {

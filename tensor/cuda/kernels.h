@@ -63,6 +63,8 @@ decltype(cpu::cross_entropy_backward) cross_entropy_backward;
 // norm.cu
 decltype(cpu::norm_forward) norm_forward;
 decltype(cpu::norm_backward) norm_backward;
+decltype(cpu::add_dropout_norm_forward) add_dropout_norm_forward;
+decltype(cpu::add_dropout_norm_backward) add_dropout_norm_backward;
 
 // index.cu
 decltype(cpu::index_select_forward) index_select_forward;

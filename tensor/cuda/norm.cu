@@ -1,8 +1,8 @@
 // Layer norm and RMS norm over rows (R, n), statistics in f32 by two passes: the mean, then the squares of what is
 // left. Rows of up to 32 kHeldPacks packs are a warp's and stay in its registers, so that memory sees one read and one
 // write an element; longer ones are a block's, which finds them in the cache the second time. RMS norm is the same with
-// a mean of 0.
-#include "tensor/cuda/kernel.h"
+// a mean of 0. What is normalised may also be made on the way, as x + dropout(y) of a residual block.
+#include "tensor/cuda/keep.h"
 #include "tensor/cuda/kernels.h"
 
 namespace kg::cuda {
@@ -12,20 +12,6 @@ constexpr int kWarpThreads = 128, kBlockThreads = 512, kColumnThreads = 256;
 constexpr int kColumnWarps = kColumnThreads / kWarp;
 constexpr int kHeldPacks = 8;           // registers of a lane hold this many packs of a row
 constexpr int64_t kColumnBlocks = 512;  // what fills the GPU
-
-template <int N, class T>
-__device__ inline Pack<float, N> load_floats(Ptr<const T> p) {
-  const Pack<T, N> raw = load_pack<N>(p);
-  Pack<float, N> x;
-  for (int j = 0; j < N; ++j) x[j] = float(raw[j]);
-  return x;
-}
-template <int N, class T>
-__device__ inline void store_floats(Ptr<T> p, const Pack<float, N>& x) {
-  Pack<T, N> raw;
-  for (int j = 0; j < N; ++j) raw[j] = T(x[j]);
-  store_pack(p, raw);
-}
 
 // y = (x - mean) rstd w + b for N columns from c on
 template <int N, class T>
@@ -40,10 +26,44 @@ __device__ inline void store_normed(Ptr<T> y, Ptr<const T> w, Ptr<const T> b, in
   store_floats(y + c, x);
 }
 
+// What is normalised: x ...
+template <class T>
+struct Input {
+  Ptr<const T> x;
+  template <int N>
+  __device__ Pack<float, N> make(int64_t i) const {
+    return load<N>(i);
+  }
+  template <int N>
+  __device__ Pack<float, N> load(int64_t i) const {
+    return load_floats<N>(x + i);
+  }
+};
+// ... or sum = x + dropout(y), as it is after rounding to T. Each element is made once, then loaded.
+template <class T>
+struct Residual {
+  Ptr<const T> x, y;
+  Ptr<T> sum;
+  Keep keep;
+  template <int N>
+  __device__ Pack<float, N> make(int64_t i) const {
+    Pack<float, N> v = load_floats<N>(y + i);
+    keep(v, i);
+    const Pack<float, N> along = load_floats<N>(x + i);
+    for (int j = 0; j < N; ++j) v[j] = float(T(along[j] + v[j]));
+    store_floats(sum + i, v);
+    return v;
+  }
+  template <int N>
+  __device__ Pack<float, N> load(int64_t i) const {
+    return load_floats<N, T>(sum + i);
+  }
+};
+
 // A warp a row: lane l holds packs l, l + 32, ... of it. `mean` is null for RMS norm.
-template <class T, int N, int K>
+template <class T, int N, int K, class Source>
 __global__ void norm_kernel(int64_t rows, int64_t n, float eps, Ptr<T> y, Ptr<float> mean, Ptr<float> rstd,
-                            Ptr<const T> x, Ptr<const T> weight, Ptr<const T> bias) {
+                            Source source, Ptr<const T> weight, Ptr<const T> bias) {
   const int64_t r = int64_t(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp;
   if (r >= rows) return;
   const int64_t first = int64_t(threadIdx.x % kWarp) * N;
@@ -51,7 +71,7 @@ __global__ void norm_kernel(int64_t rows, int64_t n, float eps, Ptr<T> y, Ptr<fl
   float sum = 0;
   for (int k = 0; k < K; ++k) {
     const int64_t c = first + k * kWarp * N;
-    held[k] = c < n ? load_floats<N>(x + (r * n + c)) : Pack<float, N>{};
+    held[k] = c < n ? source.template make<N>(r * n + c) : Pack<float, N>{};
     for (int j = 0; j < N; ++j) sum += held[k][j];
   }
   const float m = mean != nullptr ? warp_sum(sum) / float(n) : 0;
@@ -69,30 +89,29 @@ __global__ void norm_kernel(int64_t rows, int64_t n, float eps, Ptr<T> y, Ptr<fl
   rstd[r] = scale;
 }
 
-// A block a row.
-template <class T, int N>
-__global__ void norm_long_kernel(int64_t n, float eps, Ptr<T> y, Ptr<float> mean, Ptr<float> rstd, Ptr<const T> x,
+// A block a row. Without a mean nothing is made: RMS norm is of inputs only.
+template <class T, int N, class Source>
+__global__ void norm_long_kernel(int64_t n, float eps, Ptr<T> y, Ptr<float> mean, Ptr<float> rstd, Source source,
                                  Ptr<const T> weight, Ptr<const T> bias) {
   KG_SHARED(float, part, 32);
   const int64_t r = blockIdx.x, first = int64_t(threadIdx.x) * N, step = int64_t(blockDim.x) * N;
-  const Ptr<const T> in = x + r * n;
   float m = 0;
   if (mean != nullptr) {
     float sum = 0;
     for (int64_t c = first; c < n; c += step) {
-      const Pack<float, N> v = load_floats<N>(in + c);
+      const Pack<float, N> v = source.template make<N>(r * n + c);
       for (int j = 0; j < N; ++j) sum += v[j];
     }
     m = block_sum(sum, part) / float(n);
   }
   float squares = 0;
   for (int64_t c = first; c < n; c += step) {
-    const Pack<float, N> v = load_floats<N>(in + c);
+    const Pack<float, N> v = source.template load<N>(r * n + c);
     for (int j = 0; j < N; ++j) squares += (v[j] - m) * (v[j] - m);
   }
   const float scale = 1 / std::sqrt(block_sum(squares, part) / float(n) + eps);
   for (int64_t c = first; c < n; c += step)
-    store_normed<N, T>(y + r * n, weight, bias, c, load_floats<N>(in + c), m, scale);
+    store_normed<N, T>(y + r * n, weight, bias, c, source.template load<N>(r * n + c), m, scale);
   if (threadIdx.x != 0) return;
   if (mean != nullptr) mean[r] = m;
   rstd[r] = scale;
@@ -112,15 +131,43 @@ __device__ inline Slopes<N> load_slopes(Ptr<const T> gy, Ptr<const T> x, Ptr<con
   return s;
 }
 // gx = rstd (a - mean(a) - h mean(a h))
-template <int N, class T>
-__device__ inline void store_gradient(Ptr<T> gx, const Slopes<N>& s, float rstd, float mean_a, float mean_ah) {
+template <int N>
+__device__ inline Pack<float, N> gradient(const Slopes<N>& s, float rstd, float mean_a, float mean_ah) {
   Pack<float, N> out;
   for (int j = 0; j < N; ++j) out[j] = rstd * (s.a[j] - mean_a - s.h[j] * mean_ah);
-  store_floats(gx, out);
+  return out;
 }
 
-template <class T, int N, int K>
-__global__ void norm_backward_kernel(int64_t rows, int64_t n, Ptr<T> gx, Ptr<const T> gy, Ptr<const T> x,
+// Where that goes: to the input ...
+template <class T>
+struct InputGradient {
+  Ptr<T> gx;
+  template <int N>
+  __device__ void store(int64_t i, const Pack<float, N>& g) const {
+    store_floats(gx + i, g);
+  }
+};
+// ... or, with what the sum x + dropout(y) got from its other users (or nothing), to x and to y (none without dropout).
+template <class T>
+struct ResidualGradient {
+  Ptr<T> gx, gy;
+  Ptr<const T> gsum;
+  Keep keep;
+  template <int N>
+  __device__ void store(int64_t i, Pack<float, N> g) const {
+    if (gsum != nullptr) {
+      const Pack<float, N> more = load_floats<N>(gsum + i);
+      for (int j = 0; j < N; ++j) g[j] += more[j];
+    }
+    store_floats(gx + i, g);
+    if (gy == nullptr) return;
+    keep(g, i);
+    store_floats(gy + i, g);
+  }
+};
+
+template <class T, int N, int K, class Target>
+__global__ void norm_backward_kernel(int64_t rows, int64_t n, Target target, Ptr<const T> gy, Ptr<const T> x,
                                      Ptr<const T> weight, Ptr<const float> mean, Ptr<const float> rstd) {
   const int64_t r = int64_t(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp;
   if (r >= rows) return;
@@ -137,13 +184,13 @@ __global__ void norm_backward_kernel(int64_t rows, int64_t n, Ptr<T> gx, Ptr<con
   ah = warp_sum(ah) / float(n);
   for (int k = 0; k < K; ++k) {
     const int64_t c = first + k * kWarp * N;
-    if (c < n) store_gradient(gx + (r * n + c), held[k], scale, a, ah);
+    if (c < n) target.store(r * n + c, gradient(held[k], scale, a, ah));
   }
 }
 
-template <class T, int N>
-__global__ void norm_backward_long_kernel(int64_t n, Ptr<T> gx, Ptr<const T> gy, Ptr<const T> x, Ptr<const T> weight,
-                                          Ptr<const float> mean, Ptr<const float> rstd) {
+template <class T, int N, class Target>
+__global__ void norm_backward_long_kernel(int64_t n, Target target, Ptr<const T> gy, Ptr<const T> x,
+                                          Ptr<const T> weight, Ptr<const float> mean, Ptr<const float> rstd) {
   KG_SHARED(float, part, 32);
   const int64_t r = blockIdx.x, first = int64_t(threadIdx.x) * N, step = int64_t(blockDim.x) * N;
   const float scale = rstd[r], m = mean != nullptr ? float(mean[r]) : 0;
@@ -155,7 +202,7 @@ __global__ void norm_backward_long_kernel(int64_t n, Ptr<T> gx, Ptr<const T> gy,
   a = mean != nullptr ? block_sum(a, part) / float(n) : 0;
   ah = block_sum(ah, part) / float(n);
   for (int64_t c = first; c < n; c += step)
-    store_gradient(gx + (r * n + c), load_slopes<N>(gy + r * n, x + r * n, weight, c, m, scale), scale, a, ah);
+    target.store(r * n + c, gradient(load_slopes<N>(gy + r * n, x + r * n, weight, c, m, scale), scale, a, ah));
 }
 
 // Sums over a part of the rows of gy h and of gy, to partial (parts, 2, n). A warp reads 32 N columns of a row at once;
@@ -230,56 +277,96 @@ void for_held(int64_t packs, Fn&& fn) {
     fn(std::integral_constant<int, 0>{});
 }
 
-}  // namespace
-
-void norm_forward(const Tensor& y, const Tensor& mean, const Tensor& rstd, const Tensor& x, const Tensor& weight,
-                  const Tensor& bias, double eps) {
-  const int64_t rows = x.size(0), n = x.size(1);
-  for_device_float(x.dtype(), "norm", [&](auto zero) {
-    using T = decltype(zero);
-    for_width<T>(n, {&y, &x, &weight, &bias}, [&](auto width) {
-      constexpr int N = width();
-      for_held(n / N, [&](auto held) {
-        if constexpr (held() > 0)
-          launch("norm", norm_kernel<T, N, held()>, {ceil_div(rows, kWarpThreads / kWarp), 1, 1}, kWarpThreads, rows, n,
-                 float(eps), pointer<T>(y), pointer<float>(mean), pointer<float>(rstd), pointer<const T>(x),
-                 pointer<const T>(weight), pointer<const T>(bias));
-        else
-          launch("norm", norm_long_kernel<T, N>, {rows, 1, 1}, kBlockThreads, n, float(eps), pointer<T>(y),
-                 pointer<float>(mean), pointer<float>(rstd), pointer<const T>(x), pointer<const T>(weight),
-                 pointer<const T>(bias));
-      });
+// `tensors`: all that the kernel reads or writes by rows.
+template <class T, class Source>
+void forward(const char* name, const Tensor& y, const Tensor& mean, const Tensor& rstd, Source source,
+             std::initializer_list<const Tensor*> tensors, const Tensor& weight, const Tensor& bias, double eps) {
+  const int64_t rows = y.size(0), n = y.size(1);
+  for_width<T>(n, tensors, [&](auto width) {
+    constexpr int N = width();
+    for_held(n / N, [&](auto held) {
+      if constexpr (held() > 0)
+        launch(name, norm_kernel<T, N, held(), Source>, {ceil_div(rows, kWarpThreads / kWarp), 1, 1}, kWarpThreads,
+               rows, n, float(eps), pointer<T>(y), pointer<float>(mean), pointer<float>(rstd), source,
+               pointer<const T>(weight), pointer<const T>(bias));
+      else
+        launch(name, norm_long_kernel<T, N, Source>, {rows, 1, 1}, kBlockThreads, n, float(eps), pointer<T>(y),
+               pointer<float>(mean), pointer<float>(rstd), source, pointer<const T>(weight), pointer<const T>(bias));
     });
   });
 }
 
+// gweight += the sums over rows of gy h, gbias += those of gy; N elements of a row at once.
+template <class T, int N>
+void columns(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x, const Tensor& mean,
+             const Tensor& rstd) {
+  const int64_t rows = x.size(0), n = x.size(1), across = ceil_div(n, kWarp * N);
+  const int64_t wanted = ceil_div(kColumnBlocks, across), most = ceil_div(rows, kColumnWarps);
+  const int64_t rows_of_part = ceil_div(rows, wanted < most ? wanted : most), parts = ceil_div(rows, rows_of_part);
+  const Tensor partial = Tensor::empty({parts, 2, n}, Dtype::f32, x.device());
+  launch("norm_columns", norm_columns_kernel<T, N>, {across, parts, 1}, kColumnThreads, rows, n, rows_of_part,
+         pointer<float>(partial), pointer<const T>(gy), pointer<const T>(x), pointer<const float>(mean),
+         pointer<const float>(rstd));
+  launch("norm_parts", norm_parts_kernel, {ceil_div(n, kWarp), gbias.defined() ? 2 : 1, 1}, kColumnThreads, parts, n,
+         pointer<float>(gweight), pointer<float>(gbias), pointer<const float>(partial));
+}
+
+template <class T, class Target>
+void backward(const char* name, Target target, std::initializer_list<const Tensor*> tensors, const Tensor& gweight,
+              const Tensor& gbias, const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& mean,
+              const Tensor& rstd) {
+  const int64_t rows = x.size(0), n = x.size(1);
+  for_width<T>(n, tensors, [&](auto width) {
+    constexpr int N = width();
+    for_held(n / N, [&](auto held) {
+      if constexpr (held() > 0)
+        launch(name, norm_backward_kernel<T, N, held(), Target>, {ceil_div(rows, kWarpThreads / kWarp), 1, 1},
+               kWarpThreads, rows, n, target, pointer<const T>(gy), pointer<const T>(x), pointer<const T>(weight),
+               pointer<const float>(mean), pointer<const float>(rstd));
+      else
+        launch(name, norm_backward_long_kernel<T, N, Target>, {rows, 1, 1}, kBlockThreads, n, target,
+               pointer<const T>(gy), pointer<const T>(x), pointer<const T>(weight), pointer<const float>(mean),
+               pointer<const float>(rstd));
+    });
+    columns<T, N>(gweight, gbias, gy, x, mean, rstd);
+  });
+}
+
+}  // namespace
+
+void norm_forward(const Tensor& y, const Tensor& mean, const Tensor& rstd, const Tensor& x, const Tensor& weight,
+                  const Tensor& bias, double eps) {
+  for_device_float(x.dtype(), "norm", [&](auto zero) {
+    using T = decltype(zero);
+    forward<T>("norm", y, mean, rstd, Input<T>{pointer<const T>(x)}, {&y, &x, &weight, &bias}, weight, bias, eps);
+  });
+}
 void norm_backward(const Tensor& gx, const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x,
                    const Tensor& weight, const Tensor& mean, const Tensor& rstd) {
-  const int64_t rows = x.size(0), n = x.size(1);
   for_device_float(x.dtype(), "norm_backward", [&](auto zero) {
     using T = decltype(zero);
-    for_width<T>(n, {&gx, &gy, &x, &weight}, [&](auto width) {
-      constexpr int N = width();
-      for_held(n / N, [&](auto held) {
-        if constexpr (held() > 0)
-          launch("norm_backward", norm_backward_kernel<T, N, held()>, {ceil_div(rows, kWarpThreads / kWarp), 1, 1},
-                 kWarpThreads, rows, n, pointer<T>(gx), pointer<const T>(gy), pointer<const T>(x),
-                 pointer<const T>(weight), pointer<const float>(mean), pointer<const float>(rstd));
-        else
-          launch("norm_backward", norm_backward_long_kernel<T, N>, {rows, 1, 1}, kBlockThreads, n, pointer<T>(gx),
-                 pointer<const T>(gy), pointer<const T>(x), pointer<const T>(weight), pointer<const float>(mean),
-                 pointer<const float>(rstd));
-      });
-      const int64_t across = ceil_div(n, kWarp * N);
-      const int64_t wanted = ceil_div(kColumnBlocks, across), most = ceil_div(rows, kColumnWarps);
-      const int64_t rows_of_part = ceil_div(rows, wanted < most ? wanted : most), parts = ceil_div(rows, rows_of_part);
-      const Tensor partial = Tensor::empty({parts, 2, n}, Dtype::f32, x.device());
-      launch("norm_columns", norm_columns_kernel<T, N>, {across, parts, 1}, kColumnThreads, rows, n, rows_of_part,
-             pointer<float>(partial), pointer<const T>(gy), pointer<const T>(x), pointer<const float>(mean),
-             pointer<const float>(rstd));
-      launch("norm_parts", norm_parts_kernel, {ceil_div(n, kWarp), gbias.defined() ? 2 : 1, 1}, kColumnThreads, parts,
-             n, pointer<float>(gweight), pointer<float>(gbias), pointer<const float>(partial));
-    });
+    backward<T>("norm_backward", InputGradient<T>{pointer<T>(gx)}, {&gx, &gy, &x, &weight}, gweight, gbias, gy, x,
+                weight, mean, rstd);
+  });
+}
+
+void add_dropout_norm_forward(const Tensor& sum, const Tensor& y, const Tensor& mean, const Tensor& rstd,
+                              const Tensor& x, const Tensor& branch, const Tensor& weight, const Tensor& bias, double p,
+                              Philox random, double eps) {
+  for_device_float(x.dtype(), "add_dropout_norm", [&](auto zero) {
+    using T = decltype(zero);
+    const Residual<T> source{pointer<const T>(x), pointer<const T>(branch), pointer<T>(sum), Keep(p, random)};
+    forward<T>("add_dropout_norm", y, mean, rstd, source, {&sum, &y, &x, &branch, &weight, &bias}, weight, bias, eps);
+  });
+}
+void add_dropout_norm_backward(const Tensor& gx, const Tensor& gbranch, const Tensor& gweight, const Tensor& gbias,
+                               const Tensor& gsum, const Tensor& gy, const Tensor& sum, const Tensor& weight,
+                               const Tensor& mean, const Tensor& rstd, double p, Philox random) {
+  for_device_float(sum.dtype(), "add_dropout_norm_backward", [&](auto zero) {
+    using T = decltype(zero);
+    const ResidualGradient<T> target{pointer<T>(gx), pointer<T>(gbranch), pointer<const T>(gsum), Keep(p, random)};
+    backward<T>("add_dropout_norm_backward", target, {&gx, &gbranch, &gsum, &gy, &sum, &weight}, gweight, gbias, gy,
+                sum, weight, mean, rstd);
   });
 }
 

@@ -248,6 +248,16 @@ void add_row_ops(Rows& rows) {
                   {{{67, 3}, {513, 67}}, {{3}, {67}}, {{3}, {67}}},
                   [](const Vars& in) { return layer_norm(in[0], in[1], in[2], 1e-5); },
                   OpClass::rows});
+  const auto residual = [&](const char* variant, double p, Var (*use)(const ResidualNormed&)) {
+    const auto build = [p, use](const Vars& in) {
+      default_generator() = {5, 13};
+      return use(add_dropout_norm(in[0], in[1], p, true, in[2], in[3], 1e-5));
+    };
+    rows.push_back({"add_dropout_norm", variant, {x, x, scale, shift}, build, OpClass::rows});
+  };
+  residual("", 0.3, [](const ResidualNormed& r) { return r.norm; });
+  residual("sum_used", 0.3, [](const ResidualNormed& r) { return square(r.sum) + r.norm; });
+  residual("no_dropout", 0, [](const ResidualNormed& r) { return square(r.sum) + r.norm; });
   rows.push_back(
       {"rms_norm", "", {x, scale}, [](const Vars& in) { return rms_norm(in[0], in[1], 1e-6); }, OpClass::rows});
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <regex>
 #include <set>
@@ -78,7 +79,7 @@ TEST(OpTable, EveryFunctionHasARow) {
   ASSERT_TRUE(file) << "autograd/functions.h is not there";
   // A declaration that gives a Var, several, or a struct that holds one.
   const std::regex declaration(
-      R"(^(?:inline )?(?:Var|std::pair<Var, Tensor>|std::vector<Var>|Quantized|GruStates) (\w+)\()");
+      R"(^(?:inline )?(?:Var|std::pair<Var, Tensor>|std::vector<Var>|Quantized|ResidualNormed|GruStates) (\w+)\()");
   const std::set<std::string> rows = names_of_rows();
   int found = 0;
   std::smatch match;
@@ -109,6 +110,40 @@ TEST(OpTable, InputsKeepTheirDistance) {
       std::sort(values.begin(), values.end());
       for (size_t i = 1; i < values.size(); ++i) ASSERT_GT(values[i] - values[i - 1], 1e-4) << op.name();
     }
+}
+
+// The fused residual norm is, byte for byte, the ops that it stands for, also where a part of it has no other user.
+TEST(AddDropoutNorm, IsItsComposedDefinition) {
+  const OpCase& op = *std::find_if(op_cases().begin(), op_cases().end(),
+                                   [](const OpCase& c) { return c.name() == "add_dropout_norm"; });
+  using Use = Var (*)(const Var& sum, const Var& norm);
+  const Use uses[] = {[](const Var&, const Var& norm) { return square(norm); },
+                      [](const Var& sum, const Var&) { return square(sum); },
+                      [](const Var& sum, const Var& norm) { return square(sum) * norm + sum; }};
+  for (double p : {0.0, 0.3})
+    for (const Use use : uses) {
+      const auto results = [&](bool fused) {
+        default_generator() = {7, 1};
+        std::vector<Var> in;
+        for (const Tensor& t : op_inputs(op, true, Dtype::f32)) in.emplace_back(t, true);
+        if (fused) {
+          const ResidualNormed r = add_dropout_norm(in[0], in[1], p, true, in[2], in[3], 1e-5);
+          backward(sum(use(r.sum, r.norm)));
+        } else {
+          const Var x = in[0] + dropout(in[1], p, true);
+          backward(sum(use(x, layer_norm(x, in[2], in[3], 1e-5))));
+        }
+        std::vector<std::vector<double>> gradients;
+        for (const Var& v : in) gradients.push_back(v.grad().defined() ? v.grad().to_vector() : std::vector<double>{});
+        return gradients;
+      };
+      EXPECT_EQ(results(true), results(false)) << p;
+      EXPECT_EQ(default_generator().position, p > 0 ? 2u : 1u);
+    }
+  const Var x(Tensor::ones({2, 3})), w(Tensor::ones({3}));
+  EXPECT_THROW(add_dropout_norm(x, Var(Tensor::ones({2, 4})), 0, true, w, w, 1e-5), Error);
+  EXPECT_THROW(add_dropout_norm(x, x, 1, true, w, w, 1e-5), Error);
+  EXPECT_THROW(add_dropout_norm(x, x, 0, true, Var(Tensor::ones({2})), w, 1e-5), Error);
 }
 
 // A wrong gradient that is planted in an operation is found, element by element and along directions.

@@ -47,6 +47,35 @@ TEST_F(CudaNorm, LayerNormMatchesTheCpu) {
   });
 }
 
+TEST_F(CudaNorm, ResidualNormMatchesTheCpu) {
+  for_cases([](Dtype dtype, Sizes s, bool misaligned, const std::string& what) {
+    const Shape shape{s.rows, s.n};
+    const Twin x = random_twin(shape, dtype, 11, misaligned), branch = random_twin(shape, dtype, 12, misaligned),
+               g = random_twin(shape, dtype, 13, misaligned), more = random_twin(shape, dtype, 14);
+    const Twin w = random_twin({s.n}, dtype, 15), b = random_twin({s.n}, dtype, 16);
+    const double p = s.rows % 2 ? 0.3 : 0;
+    const Philox random{3, uint64_t(s.n)};
+    const ResidualNorm got = add_dropout_norm(x.cuda, branch.cuda, p, random, w.cuda, b.cuda, 1e-5);
+    expect_close(got.sum, add_dropout_norm(x.cpu, branch.cpu, p, random, w.cpu, b.cpu, 1e-5).sum, 1e-6, "sum " + what);
+    // The norm is that of the sum as it was rounded.
+    const Tensor sum = got.sum.to(Device::cpu).to(Dtype::f64);
+    const NormResult want = layer_norm(sum, w.cpu, b.cpu, 1e-5);
+    expect_close(got.norm.y, want.y, 4e-6, "y " + what);
+    expect_close(got.norm.mean, want.mean, 1e-6, "mean " + what);
+    expect_close(got.norm.rstd, want.rstd, 4e-6, "rstd " + what);
+    for (const bool used : {false, true}) {
+      const ResidualNormGradients gg = add_dropout_norm_backward(used ? more.cuda : Tensor{}, g.cuda, got.sum, p,
+                                                                 random, w.cuda, got.norm.mean, got.norm.rstd);
+      const ResidualNormGradients gc =
+          add_dropout_norm_backward(used ? more.cpu : Tensor{}, g.cpu, sum, p, random, w.cpu, want.mean, want.rstd);
+      expect_close(gg.x, gc.x, 1e-5, "gx " + what);
+      expect_close(gg.branch, gc.branch, 1e-5, "gbranch " + what);
+      expect_close(gg.weight, gc.weight, 2e-5, "gweight " + what);
+      expect_close(gg.bias, gc.bias, 2e-5, "gbias " + what);
+    }
+  });
+}
+
 TEST_F(CudaNorm, RmsNormMatchesTheCpu) {
   for_cases([](Dtype dtype, Sizes s, bool misaligned, const std::string& what) {
     const Twin x = random_twin({s.rows, s.n}, dtype, 5, misaligned),
