@@ -1,5 +1,5 @@
-"""Values of the caption metrics from the public packages (nltk, rouge_score, pycocoevalcap, bert_score): captions.json and
-bert_score.safetensors."""
+"""Values of the caption metrics from the public packages (nltk, rouge_score, pycocoevalcap, bert_score): captions.json
+and bert_score.safetensors."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from golden import Golden
 
-# (generated, references): inflected and cut-off captions, capitals, punctuation, repeated words, other lengths, none at all.
+# (generated, references): inflected and cut-off captions, capitals, punctuation, repeated words, other lengths, none.
 ITEMS = [
     ("A person walks forward.", ["a person walk forward", "a man walk straight ahead", "someone walk forward"]),
     ("a man walk in a circle to the left", ["a person walk in a circle", "a man walk counterclockwise in a circle"]),

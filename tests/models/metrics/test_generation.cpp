@@ -61,6 +61,16 @@ TEST(Fid, InvariantUnderOrderRotationAndShift) {
   EXPECT_NEAR(fid(a, a), 0, 1e-12);
 }
 
+TEST(Fid, RisesWithNoise) {
+  const Tensor real = random_rows(400, 8, 1), noise = random_rows(400, 8, 2);
+  double before = fid(real, real);
+  for (const double size : {.1, .2, .5, 1., 2.}) {
+    const double value = fid(real, add(real, affine(noise, size, 0.)));
+    EXPECT_GT(value, before + 1e-4);
+    before = value;
+  }
+}
+
 TEST(Matching, ByHand) {
   const Tensor text = Tensor::from<double>({0, 10, 20, 30}, {4, 1}),
                motion = Tensor::from<double>({1, 22, 19, 40}, {4, 1});
