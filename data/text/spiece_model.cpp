@@ -128,7 +128,7 @@ void check_characters(std::string_view map, const std::string& name) {
   };
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t u = unit(i);
-    if (u >> 31) continue;  // holds a place
+    if (i > 0 && u >> 31) continue;  // holds a place; unit 0 is always the way in
     const uint32_t to = i ^ ((u >> 10) << ((u & 0x200) >> 6));
     require((to | 0xff) < count);
     const bool ends_here = (u >> 8) & 1;

@@ -68,6 +68,8 @@ nlohmann::json parse_json(const NamedBytes& file) {
     return nlohmann::json::parse(file.bytes);
   } catch (const nlohmann::json::parse_error& error) {
     fail(ErrorCode::input, file.name, ": not JSON: wrong at byte ", error.byte, " of ", file.bytes.size());
+  } catch (const nlohmann::json::exception&) {
+    fail(ErrorCode::input, file.name, ": not JSON: has a number that is too large");
   }
 }
 

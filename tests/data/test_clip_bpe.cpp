@@ -123,6 +123,7 @@ TEST(ClipBpe, FilesOfOtherModels) {
     return input_error([&] { ClipTokenizer::from_tokenizer_json({"t.json", text}); });
   };
   EXPECT_EQ(json("{\"model\": "), "t.json: not JSON: wrong at byte 11 of 10");
+  EXPECT_NE(json("[1e999]").find("a number that is too large"), std::string::npos);
   EXPECT_NE(json("[]").find("expected a tokenizer.json"), std::string::npos);
   EXPECT_NE(json(R"({"model": {"type": "WordPiece", "vocab": {}}})").find("of type \"WordPiece\", expected \"BPE\""),
             std::string::npos);

@@ -145,6 +145,19 @@ TEST(Unigram, SurvivesDamage) {
   EXPECT_GT(refused, 10);
 }
 
+// The way into the table of characters is unit 0, whatever else it says about itself.
+TEST(Unigram, TableLeadingOutside) {
+  const auto with_root = [](const std::string& root) {
+    const std::string table = std::string("\x00\x04\x00\x00", 4) + root + std::string(1020, 0) + std::string("a\0", 2);
+    return tiny_spiece() + spiece_long_field(3, spiece_long_field(2, table));
+  };
+  EXPECT_TRUE(accepted(load_and_use, with_root(std::string(4, 0))));
+  for (const char* root : {"\x01\x01\x01\xe1", "\x01\x02\x01\x61", "\x01\x06\x04\x01"}) {
+    EXPECT_NE(input_error([&] { load_and_use(with_root(root)); }).find("table of characters is damaged"),
+              std::string::npos);
+  }
+}
+
 TEST(Unigram, AnyText) {
   const UnigramTokenizer t5 = tiny();
   expect_any_text_survives(t5, -1, t5.end());

@@ -10,6 +10,11 @@ inline std::string spiece_field(int number, const std::string& bytes) {
   return std::string() + char(number << 3 | 2) + char(bytes.size()) + bytes;  // below 128 bytes
 }
 
+// 128 to 16,383 bytes.
+inline std::string spiece_long_field(int number, const std::string& bytes) {
+  return std::string() + char(number << 3 | 2) + char(0x80 | (bytes.size() & 0x7f)) + char(bytes.size() >> 7) + bytes;
+}
+
 // Types: 1 normal, 2 unknown, 3 control.
 inline std::string spiece_piece(const std::string& piece, float score, int type = 1) {
   std::string number(4, 0);

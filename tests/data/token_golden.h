@@ -147,7 +147,7 @@ inline void expect_any_text_survives(const Tokenizer& tokenizer, int first, int 
   EXPECT_GT(valid, 0);
   for (const std::string& bit : bits) {
     std::string text;
-    while (text.size() < 1 << 20) text += bit;
+    while (text.size() < (bit == "a" || bit == "\u4eba" ? 1 << 20 : 1 << 17)) text += bit;
     EXPECT_TRUE(check(text, 1 << 24)) << bit;
   }
   std::string marks = "a";  // marks in the wrong order: sorting them must not be quadratic
