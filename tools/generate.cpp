@@ -20,6 +20,7 @@ struct Options {
   std::string length, formats = "npy,bvh,png,gif,html";
   std::string weights = "f32";
   GenerationOptions generation;
+  TextEncoderChoice text;
 };
 
 std::vector<std::string> read_prompts(const Options& o) {
@@ -61,7 +62,7 @@ int run(Options& o) {
     fail(ErrorCode::usage, "--format: name at least one of npy, bvh, png, gif, html");
   const std::vector<std::string> prompts = read_prompts(o);
   if (!o.length.empty()) o.generation.sampling.min_tokens = o.generation.sampling.max_tokens = parse_length(o.length);
-  const auto model = load_t2m_gpt(o.model);
+  const auto model = load_t2m_gpt(o.model, o.text);
   model->to(device);
   if (o.weights == "bf16") model->gpt.round_weights_to_bf16();
   if (!o.length.empty()) check_length(o.generation.sampling.max_tokens, model->gpt.config().context - 1);
@@ -112,6 +113,7 @@ int main(int argc, char** argv) {
     cli.group("Run");
     cli.add("weights", &o.weights, "bf16: rounded, half the memory, faster for large models").choices({"f32", "bf16"});
     add_run_options(cli, o.run);
+    add_options(cli, o.text, "clip:FILE or bert:FILE: where the model's pretrained one is now");
     if (!cli.parse(count, arguments)) return 0;
     return run(o);
   });

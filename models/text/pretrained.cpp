@@ -93,7 +93,8 @@ TextBatch PretrainedText::prepare(const std::vector<std::string>& captions, int6
 
 std::unique_ptr<PretrainedText> open_text_encoder(const std::string& source, const std::filesystem::path& vocabulary) {
   const size_t colon = source.find(':');
-  TextIdentity identity{source.substr(0, colon), colon == std::string::npos ? "" : source.substr(colon + 1), "", ""};
+  TextIdentity identity{source.substr(0, colon), colon == std::string::npos ? "" : source.substr(colon + 1), vocabulary,
+                        "", ""};
   if ((identity.kind != "clip" && identity.kind != "bert") || identity.file.empty())
     fail(ErrorCode::usage, "text encoder \"", source, "\": use builtin, clip:FILE or bert:FILE");
   const bool clip = identity.kind == "clip";

@@ -12,10 +12,11 @@ namespace kg {
 
 // What a checkpoint remembers of a text encoder that it does not hold.
 struct TextIdentity {
-  std::string kind;            // clip or bert
-  std::filesystem::path file;  // of the weights
-  std::string weights;         // checksum of the weights that are used, in whatever file they are
-  std::string vocabulary;      // checksum of the ids of some sentences
+  std::string kind;             // clip or bert
+  std::filesystem::path file;   // of the weights
+  std::filesystem::path words;  // of the vocabulary; empty: beside the weights
+  std::string weights;          // checksum of the weights that are used, in whatever file they are
+  std::string vocabulary;       // checksum of the ids of some sentences
 };
 
 class PretrainedText : public TextEncoder {

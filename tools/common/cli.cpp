@@ -331,7 +331,7 @@ void add_training_options(Cli& cli, RunOptions& options) {
       .required()
       .value_name("RUN");
   cli.add("resume", &options.resume, "go on from the last checkpoint in RUN, with its configuration").transient();
-  cli.add("precision", &options.precision, "of products on CUDA: tf32 rounds their inputs, bf16 all activations")
+  cli.add("precision", &options.precision, "of products on CUDA; bf16: of activations too")
       .choices({"fp32", "tf32", "bf16"});
   cli.add("force", &options.force, "start anew in a folder that holds a run").transient();
 }

@@ -107,6 +107,16 @@ bool same_statistics(const Statistics& a, const Statistics& b) {
   return same(a.mean, b.mean) && same(a.std, b.std);
 }
 
+Json text_json(const TextEncoder& text) {
+  if (const auto* pretrained = dynamic_cast<const PretrainedText*>(&text)) return to_json(pretrained->identity());
+  return to_json(dynamic_cast<const WordTransformer&>(text).config());
+}
+std::string read_vocabulary_of(const TensorFile& file, const std::string& source) {
+  const auto words = file.metadata.find("vocabulary");
+  CHECK_INPUT(words != file.metadata.end(), source, ": the vocabulary is missing");
+  return words->second;
+}
+
 // What a constructor refuses in a stored configuration is bad input.
 template <class Make>
 auto made_from(const std::string& source, Make make) {
@@ -162,16 +172,18 @@ TensorFile tokenizer_file(const MotionTokenizer& tokenizer) {
   file.metadata["model"] = Json{{"vqvae", to_json(tokenizer.model.config())}}.dump();
   return file;
 }
-TensorFile t2m_gpt_file(const T2mGpt& model, const WordTransformer& text) {
+TensorFile t2m_gpt_file(const T2mGpt& model) {
   TensorFile file = tokenizer_file(model.tokenizer);
   append(file, "", model.gpt.state_dict());
-  append(file, "text.", text.state_dict());
+  if (const auto* words = dynamic_cast<const WordTransformer*>(model.text.get())) {
+    append(file, "text.", words->state_dict());
+    file.metadata["vocabulary"] = words->vocabulary().to_string();
+  }
   file.metadata["model"] = Json{
       {"vqvae", to_json(model.tokenizer.model.config())},
       {"gpt", to_json(model.gpt.config())},
       {"text",
-       to_json(text.config())}}.dump();
-  file.metadata["vocabulary"] = text.vocabulary().to_string();
+       text_json(*model.text)}}.dump();
   return file;
 }
 
@@ -197,19 +209,24 @@ void load_tokenizer_weights(MotionTokenizer& tokenizer, const TensorFile& file, 
     if (name.starts_with("vqvae.")) own.emplace_back(name, tensor);
   tokenizer.model.load_state_dict(own, source);
 }
-void load_t2m_gpt_weights(T2mGpt& model, WordTransformer& text, const TensorFile& file, const std::string& source) {
-  const Json expected = {{"vqvae", to_json(model.tokenizer.model.config())},
-                         {"gpt", to_json(model.gpt.config())},
-                         {"text", to_json(text.config())}};
-  check_same(expected, read_model_config(file, source), source);
-  const auto words = file.metadata.find("vocabulary");
+void load_t2m_gpt_weights(T2mGpt& model, const TensorFile& file, const std::string& source) {
+  const auto* words = dynamic_cast<const WordTransformer*>(model.text.get());
+  const Json stored = read_model_config(file, source), &text = read_part(stored, "text", source);
+  Json expected = {{"vqvae", to_json(model.tokenizer.model.config())},
+                   {"gpt", to_json(model.gpt.config())},
+                   {"text", text_json(*model.text)}};
+  if (!words && is_pretrained(text)) {  // the same one may lie elsewhere now
+    check_same_encoder(dynamic_cast<const PretrainedText&>(*model.text).identity(), text, source);
+    expected["text"] = text;
+  }
+  check_same(expected, stored, source);
   CHECK_INPUT(
-      words != file.metadata.end() && words->second == text.vocabulary().to_string(), source,
+      !words || read_vocabulary_of(file, source) == words->vocabulary().to_string(), source,
       ": the captions hold other words than those that the checkpoint was trained on: the data set has changed. "
       "Restore it, or begin a new run with another --out");
   load_tokenizer_weights(model.tokenizer, file, source);
   model.gpt.load_state_dict(without_prefixes(file, {"vqvae.", "statistics.", "text.", "optim."}), source);
-  text.load_state_dict(extract(file, "text."), source);
+  if (words) model.text->load_state_dict(extract(file, "text."), source);
 }
 
 std::unique_ptr<MotionTokenizer> load_tokenizer(const std::filesystem::path& model) {
@@ -224,23 +241,27 @@ std::unique_ptr<MotionTokenizer> load_tokenizer(const std::filesystem::path& mod
   tokenizer->model.eval();
   return tokenizer;
 }
-std::unique_ptr<T2mGpt> load_t2m_gpt(const std::filesystem::path& model) {
+std::unique_ptr<T2mGpt> load_t2m_gpt(const std::filesystem::path& model, const TextEncoderChoice& choice) {
   const std::filesystem::path path = find_checkpoint(model);
   const std::string source = path.string();
   const TensorFile file = read_checkpoint(path, kT2mGptKind);
-  const Json config = read_model_config(file, source);
-  const auto words = file.metadata.find("vocabulary");
-  CHECK_INPUT(words != file.metadata.end(), source, ": the vocabulary is missing");
-  auto text = made_from(source, [&] {
-    return std::make_unique<WordTransformer>(WordVocabulary::from_string(words->second),
-                                             text_config(read_part(config, "text", source), source));
-  });
-  WordTransformer& encoder = *text;
+  const Json config = read_model_config(file, source), &text_part = read_part(config, "text", source);
+  std::unique_ptr<TextEncoder> text;
+  if (is_pretrained(text_part)) {
+    text = open_stored_encoder(text_part, choice, source);
+  } else {
+    CHECK_INPUT(!choice.pretrained(), source, ": it holds the text encoder that it was trained with; leave away ",
+                "--text-encoder ", choice.source);
+    text = made_from(source, [&] {
+      return std::make_unique<WordTransformer>(WordVocabulary::from_string(read_vocabulary_of(file, source)),
+                                               text_config(text_part, source));
+    });
+  }
   auto result = made_from(source, [&] {
     return std::make_unique<T2mGpt>(vqvae_config(read_part(config, "vqvae", source), source),
                                     gpt_config(read_part(config, "gpt", source), source), std::move(text));
   });
-  load_t2m_gpt_weights(*result, encoder, file, source);
+  load_t2m_gpt_weights(*result, file, source);
   result->train(false);
   return result;
 }

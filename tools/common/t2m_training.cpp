@@ -110,6 +110,8 @@ void add_options(Cli& cli, GptTraining& t) {
   cli.add("width,embed-dim-gpt", &t.recipe.model.width, "transformer width").range(1, 16384);
   cli.add("layers,num-layers", &t.recipe.model.layers, "transformer layers").range(1, 256);
   cli.add("heads,n-head-gpt", &t.recipe.model.heads, "attention heads").range(1, 256);
+  add_options(cli, t.text, "builtin, or pretrained and frozen: clip:FILE, bert:FILE");
+  cli.add("text-features", &t.text_features, "folder where its features of the captions are kept").value_name("DIR");
 }
 
 ReconstructionError reconstruction_error(MotionTokenizer& tokenizer, const std::vector<Tensor>& features) {
@@ -272,6 +274,30 @@ CaptionedBatch make_batch(const TokenSet& set, const std::vector<int64_t>& items
   return batch;
 }
 
+std::vector<std::string> captions_of(const Dataset& set) {
+  std::vector<std::string> captions;
+  for (const Item& item : set.items)
+    for (const Caption& c : item.captions) captions.push_back(c.text);
+  return captions;
+}
+
+// The built-in encoder for these captions, or the pretrained one that is chosen; the transformer takes its features.
+std::unique_ptr<TextEncoder> make_text_encoder(const TextEncoderChoice& choice, GptRecipe& recipe,
+                                               const std::vector<std::string>& captions) {
+  std::unique_ptr<TextEncoder> text;
+  if (choice.pretrained())
+    text = open_text_encoder(choice.source, choice.vocabulary);
+  else
+    text = std::make_unique<WordTransformer>(WordVocabulary::build(captions), recipe.text);
+  recipe.model.condition = text->width();
+  return text;
+}
+std::string text_encoder_note(const TextEncoder& text) {
+  if (const auto* words = dynamic_cast<const WordTransformer*>(&text))
+    return " with " + std::to_string(words->vocabulary().size()) + " words";
+  return ", frozen";
+}
+
 }  // namespace
 
 int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
@@ -286,26 +312,26 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   const Dataset train = load_humanml3d(t.data, "train");
   const Dataset validation = load_validation(t.data, {});
   report(train, quiet);
+  std::vector<std::string> captions = captions_of(train);
+  default_generator() = {t.run.seed, 0};
+  std::unique_ptr<TextEncoder> encoder = make_text_encoder(t.text, recipe, captions);
+  TextEncoder& text = *encoder;
   const RunFolder folder = open_run_folder(t.run);
 
-  std::vector<std::string> captions;
-  for (const Item& item : train.items)
-    for (const Caption& c : item.captions) captions.push_back(c.text);
-  default_generator() = {t.run.seed, 0};
-  auto encoder = std::make_unique<WordTransformer>(WordVocabulary::build(captions), recipe.text);
-  WordTransformer& text = *encoder;
   T2mGpt model(tokenizer->model.config(), recipe.model, std::move(encoder));
   model.tokenizer.model.load_state_dict(tokenizer->model.state_dict(), t.tokenizer.string());
   model.tokenizer.statistics = tokenizer->statistics;
   const Device device = device_from(t.run.device);
   model.to(device);
   say(quiet, "t2m_gpt " + t.preset + ": " + std::to_string(model.gpt.parameter_count()) + " parameters, text encoder " +
-                 std::to_string(text.parameter_count()) + " with " + std::to_string(text.vocabulary().size()) +
-                 " words");
+                 std::to_string(text.parameter_count()) + text_encoder_note(text));
+  for (const std::string& caption : captions_of(validation)) captions.push_back(caption);
+  const TextCondition condition(text, std::move(captions), device, t.text_features, quiet);
 
   const Dtype compute = compute_dtype(t.run);
   NamedParameters parameters = model.gpt.named_parameters();
-  for (auto& [name, parameter] : text.named_parameters()) parameters.emplace_back("text." + name, parameter);
+  for (auto& [name, parameter] : text.named_parameters())
+    if (!text.frozen()) parameters.emplace_back("text." + name, parameter);
   AdamW optimizer({ParameterGroup{parameters, recipe.weight_decay, 1}},
                   {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2}, compute);
   TrainingState state;
@@ -313,7 +339,7 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   if (folder.resuming()) {
     const TensorFile file = read_checkpoint(folder.last(), kT2mGptKind);
     optimizer.parameters().use_values(true);
-    load_t2m_gpt_weights(model, text, file, folder.last().string());
+    load_t2m_gpt_weights(model, file, folder.last().string());
     optimizer.parameters().use_values(false);
     state = load_training(file, optimizer, folder.last().string());
   }
@@ -322,18 +348,12 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   const TokenSet train_tokens = tokenize(model.tokenizer, train, recipe.model.context, t.run.seed);
   const TokenSet val_tokens = tokenize(model.tokenizer, validation, recipe.model.context, t.run.seed);
   ShuffledOrder order(int64_t(train_tokens.tokens.size()), recipe.batch, t.run.seed);
-  auto forward = [&](const CaptionedBatch& batch, const Tensor& inputs) {
-    return model.gpt(text.encode(batch.captions), inputs.to(device));
-  };
-
   TrainingLoop loop;
   loop.title = "t2m_gpt";
   loop.kind = kT2mGptKind;
   loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
   loop.samples = recipe.batch;
   CapturedStep step(device, world().size() == 1, "t2m_gpt", quiet);
-  // A captured step needs inputs of one shape.
-  const int64_t longest = device == Device::cpu ? 0 : text.prepare(captions).words.size(1);
   loop.step_columns = {"loss", "accuracy", "gradient", "lr"};
   loop.step = [&](int64_t i) -> std::vector<double> {
     model.train(true);
@@ -346,20 +366,19 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
         corrupt(whole.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous(), keep, recipe.model.codes, noise);
     const CaptionedBatch batch = cut(whole, part);
     const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 0.5);
-    const TextBatch words = text.prepare(batch.captions, longest);
     const SampleTargets targets = gpt_targets(batch.tokens, compute, device);
+    std::vector<Tensor> read_by_step{inputs.slice(0, part.begin, part.end).contiguous(), targets.ids, targets.weights};
+    for (const Tensor& words : condition.inputs(batch.captions, compute)) read_by_step.push_back(words);
     const std::vector<Tensor>& results =
-        step.run({inputs.slice(0, part.begin, part.end).contiguous(), words.words, words.mask, words.share, targets.ids,
-                  targets.weights},
-                 [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
-                   const SampleTargets scored{in[4], in[5]};
-                   optimizer.zero_grad();
-                   const Var logits = model.gpt(text.encode(TextBatch{in[1], in[2], in[3]}), in[0]);
-                   const Var loss = gpt_loss(logits, scored);
-                   backward_over_ranks(loss, part, optimizer.parameters());
-                   const AdamW::Clip clip = optimizer.clip_grad_norm_on_device(t.preset == "paper" ? kNoClip : 1.0);
-                   return {loss.value, gpt_accuracy(logits.value, scored), clip.squared_norm, clip.scale};
-                 });
+        step.run(read_by_step, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+          const SampleTargets scored{in[1], in[2]};
+          optimizer.zero_grad();
+          const Var logits = model.gpt(condition(&in[3]), in[0]);
+          const Var loss = gpt_loss(logits, scored);
+          backward_over_ranks(loss, part, optimizer.parameters());
+          const AdamW::Clip clip = optimizer.clip_grad_norm_on_device(t.preset == "paper" ? kNoClip : 1.0);
+          return {loss.value, gpt_accuracy(logits.value, scored), clip.squared_norm, clip.scale};
+        });
     optimizer.step(lr, results.back());
     const std::vector<double> read = read_scalars(results);
     const double total = mean_over_ranks({read[0]}, part.share())[0];
@@ -377,14 +396,17 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
         std::vector<int64_t> items;
         for (int64_t i = first; i < std::min(n, first + recipe.batch); ++i) items.push_back(i);
         const CaptionedBatch batch = make_batch(val_tokens, items, model.gpt, 0, first, false);
-        const Var logits = forward(batch, batch.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous());
+        std::vector<Tensor> words = condition.inputs(batch.captions, model.gpt.dtype());
+        for (Tensor& t : words) t = t.to(device);
+        const Tensor inputs = batch.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous();
+        const Var logits = model.gpt(condition(words.data()), inputs.to(device));
         loss += gpt_loss(logits, batch.tokens).item() * double(items.size()) / double(n);
         accuracy += gpt_accuracy(logits.value, batch.tokens) * double(items.size()) / double(n);
       }
       return {loss, accuracy};
     };
   }
-  loop.model_file = [&] { return t2m_gpt_file(model, text); };
+  loop.model_file = [&] { return t2m_gpt_file(model); };
   return run_training(loop, folder, optimizer, state, quiet);
 }
 

@@ -2,6 +2,7 @@
 // and train_t2mgpt are their command lines, the demo and the obedience test call them directly.
 #pragma once
 
+#include "tools/common/text_encoders.h"
 #include "tools/common/training.h"
 
 namespace kg {
@@ -19,6 +20,8 @@ struct GptTraining {
   std::filesystem::path data, tokenizer;
   std::string preset = "small";
   GptRecipe recipe = gpt_preset("small");
+  TextEncoderChoice text{.source = "builtin", .vocabulary = {}};
+  std::filesystem::path text_features = "out/text_features";  // where features of pretrained text encoders are kept
   int64_t eval_every = 500, save_every = 500;
 };
 
