@@ -6,6 +6,8 @@
 #include <charconv>
 #include <iterator>
 
+#include "data/text/unicode.h"
+
 namespace kg {
 namespace {
 
@@ -53,22 +55,6 @@ static_assert(std::is_sorted(std::begin(kAllowed), std::end(kAllowed)));
 constexpr std::string_view kTorchTypes[] = {"bfloat16", "bool",  "float16", "float32", "float64",
                                             "int16",    "int32", "int64",   "int8",    "uint8"};
 static_assert(std::is_sorted(std::begin(kTorchTypes), std::end(kTorchTypes)));
-
-void append_utf8(std::string& to, uint32_t code) {
-  const auto put = [&](uint32_t byte) { to += static_cast<char>(byte); };
-  if (code < 0x80) return put(code);
-  if (code < 0x800) {
-    put(0xc0 | code >> 6);
-  } else if (code < 0x10000) {
-    put(0xe0 | code >> 12);
-    put(0x80 | (code >> 6 & 63));
-  } else {
-    put(0xf0 | code >> 18);
-    put(0x80 | (code >> 12 & 63));
-    put(0x80 | (code >> 6 & 63));
-  }
-  put(0x80 | (code & 63));
-}
 
 // The number of exactly n hexadecimal digits at `at`.
 std::optional<uint32_t> hex_number(std::string_view text, size_t at, size_t n) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "data/text/unicode.h"
 #include "tensor/error.h"
 
 namespace kg {
@@ -15,6 +16,27 @@ using Kind = PickleValue::Kind;
 
 constexpr int kMaxDepth = 64;
 constexpr size_t kShownItems = 8, kShownText = 200;
+
+// The first kShownText bytes, whole characters only; what is not UTF-8 is made readable.
+std::string beginning(std::string_view text) {
+  size_t end = 0;
+  while (end < text.size()) {
+    const size_t size = utf8_size(text.substr(end));
+    if (size == 0) return printable(text);
+    if (end + size > kShownText) break;
+    end += size;
+  }
+  return std::string(text.substr(0, end));
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t size = utf8_size(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
 
 // The element type that NumPy spells as `code` ("f4") in little-endian order or one byte.
 bool numpy_dtype(std::string_view code, FileDtype& dtype) {
@@ -105,6 +127,7 @@ bool is_scalar(Kind kind) {
 }
 
 void Flattener::visit(const std::string& path, const PickleValue& value, int depth) {
+  require(is_utf8(path), "a name is not UTF-8: ", printable(path));
   require(depth <= kMaxDepth, "the pickle nests more than ", kMaxDepth, " levels, at ", printable(path));
   require(steps_left_-- > 0, "the pickle repeats its own parts too often, at ", printable(path));
   switch (value.kind) {
@@ -260,7 +283,7 @@ std::string Flattener::plain_text(const PickleValue& value) const {
       return text_of(value.real);
     case Kind::string:
     case Kind::global:
-      return value.text.substr(0, kShownText);
+      return beginning(value.text);
     default:
       return name_of(value.kind);
   }

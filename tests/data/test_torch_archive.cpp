@@ -220,6 +220,16 @@ TEST(TorchArchive, NamesWhatIsWrong) {
   expect_error(archive_of("}U\x01wctorch._utils\n_rebuild_tensor_v2\n(K\x01K\x01)"
                           ")tRs."),
                "w: its storage is a int");
+  expect_error(archive_of("}U\x02w\xffK\x01s."), "a name is not UTF-8: w?");
+  // A long text is cut between characters; bytes that are no text are made readable.
+  const auto text = [](const std::string& bytes) {
+    const std::string length(1, static_cast<char>(bytes.size()));
+    return open_torch_archive_bytes(archive_of("}U\x01tU" + length + bytes + "s."), "a").all.metadata.at("t");
+  };
+  std::string steps = "a";
+  for (int i = 0; i < 110; ++i) steps += "\u00e9";
+  EXPECT_EQ(text(steps), steps.substr(0, 199));
+  EXPECT_EQ(text("a\xffz"), "a?z");
   std::string deep = "K\x01";
   for (int i = 0; i < 100; ++i) deep = "]" + deep + "a";
   expect_error(archive_of(deep + "."), "nests more than 64 levels");
