@@ -5,15 +5,18 @@
 
 #include "data/formats/safetensors.h"
 #include "data/formats/weights.h"
+#include "data/motion/skeleton.h"
+#include "models/t2m_gpt/public_weights.h"
 #include "tools/common/cli.h"
+#include "tools/common/model_files.h"
 
 using namespace kg;
 
 namespace {
 
 struct Options {
-  std::filesystem::path file, out;
-  std::string dtype = "same", section;
+  std::filesystem::path file, out, statistics;
+  std::string dtype = "same", section, as = "weights";
   std::vector<std::string> drop, rename;
   bool quiet = false;
 };
@@ -72,10 +75,7 @@ void set_dtype(StoredFile& file, const std::string& name) {
     if (is_float(tensor.dtype)) tensor.dtype = dtype;
 }
 
-int run(const Options& o) {
-  std::error_code error;
-  if (std::filesystem::equivalent(o.file, o.out, error))
-    fail(ErrorCode::usage, "--out ", o.out.string(), " is the input itself; name another file");
+void write_weights(const Options& o) {
   StoredFile file = open_weights(o.file, o.section);
   drop(file, o.drop);
   rename(file, o.rename);
@@ -83,10 +83,39 @@ int run(const Options& o) {
   CHECK_INPUT(!file.tensors.empty(), o.file.string(), ": no tensor is left to write");
   file.metadata["source"] = o.file.filename().string();
   write_stored(o.out, file);
-  int64_t elements = 0;
-  for (const StoredTensor& tensor : file.tensors) elements += tensor.shape.numel();
+}
+
+// Of T2M-GPT's authors, with the statistics that it was trained under.
+void write_tokenizer(const Options& o) {
+  const std::string source = o.file.string();
+  const NamedTensors net = read_weights(o.file, o.section).tensors;
+  const VqVaeConfig config = public_vqvae_config(net, source);
+  CHECK_INPUT(config.features == kFeatures, source, ": a model of ", config.features, " features, motions here have ",
+              kFeatures, config.features == 251 ? " (it is of KIT-ML)" : "");
+  MotionTokenizer tokenizer(config);
+  tokenizer.model.load_state_dict(public_vqvae_weights(net), source);
+  tokenizer.statistics = read_eval_statistics(o.statistics);
+  write_checkpoint(o.out, kTokenizerKind, tokenizer_file(tokenizer));
+}
+
+int run(const Options& o) {
+  const bool plain = o.as == "weights";
+  if (plain != o.statistics.empty())
+    fail(ErrorCode::usage,
+         plain ? "--statistics belongs to --as t2mgpt-vqvae" : "--as t2mgpt-vqvae needs --statistics DIR");
+  if (!plain && (o.dtype != "same" || !o.drop.empty() || !o.rename.empty()))
+    fail(ErrorCode::usage, "--dtype, --drop and --rename belong to --as weights");
+  std::error_code error;
+  if (std::filesystem::equivalent(o.file, o.out, error))
+    fail(ErrorCode::usage, "--out ", o.out.string(), " is the input itself; name another file");
+  if (plain)
+    write_weights(o);
+  else
+    write_tokenizer(o);
+  int64_t tensors = 0, elements = 0;
+  for (const StoredTensor& tensor : open_safetensors(o.out).tensors) ++tensors, elements += tensor.shape.numel();
   if (!o.quiet)
-    std::cout << o.out.string() << ": " << file.tensors.size() << " tensors, " << elements << " elements, "
+    std::cout << o.out.string() << ": " << tensors << " tensors, " << elements << " elements, "
               << (std::filesystem::file_size(o.out) + 999) / 1000 << " kB" << std::endl;
   return 0;
 }
@@ -107,6 +136,11 @@ int main(int argc, char** argv) {
     cli.add("dtype", &o.dtype, "of floats; whole numbers keep theirs").choices({"same", "f32", "f16", "bf16"});
     cli.add("drop", &o.drop, "leave out, * for any characters; may be repeated").value_name("PATTERN");
     cli.add("rename", &o.rename, "beginnings of names; may be repeated").value_name("OLD=NEW");
+    cli.group("Checkpoints of this project");
+    cli.add("as", &o.as, "t2mgpt-vqvae: the VQ-VAE of T2M-GPT's authors").choices({"weights", "t2mgpt-vqvae"});
+    cli.add("statistics", &o.statistics, "its mean.npy, std.npy; or the data set, for Mean.npy, Std.npy")
+        .value_name("DIR");
+    cli.group("Run");
     cli.add("quiet", &o.quiet, "no line about what was written");
     if (!cli.parse(count, arguments)) return 0;
     return run(o);

@@ -107,6 +107,14 @@ Statistics read_statistics(const std::filesystem::path& folder) {
   return s;
 }
 
+Statistics read_eval_statistics(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (!std::filesystem::exists(folder / "mean.npy", error)) return eval_statistics(read_statistics(folder));
+  const Statistics s{read_vector(folder / "mean.npy"), read_vector(folder / "std.npy")};
+  check_statistics(s, folder.string() + "/{mean,std}.npy");
+  return s;
+}
+
 void write_statistics(const std::filesystem::path& folder, const Statistics& s) {
   write_npy(folder / "Mean.npy", s.mean);
   write_npy(folder / "Std.npy", s.std);

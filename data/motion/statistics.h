@@ -33,6 +33,9 @@ Statistics eval_statistics(const Statistics& statistics, double divisor = 25);
 // Mean.npy and Std.npy of a data set folder. A wrong shape, a value that is not finite or a deviation that is not
 // positive is an input error.
 Statistics read_statistics(const std::filesystem::path& folder);
+// Those that a published tokenizer or evaluator was trained under: mean.npy and std.npy of its "meta" folder as they
+// are, or eval_statistics() of a data set's.
+Statistics read_eval_statistics(const std::filesystem::path& folder);
 void write_statistics(const std::filesystem::path& folder, const Statistics& statistics);
 void check_statistics(const Statistics& statistics, const std::string& where);
 

@@ -68,6 +68,19 @@ TEST(Statistics, PublishedEvaluatorsHaveTheFactor25) {
     EXPECT_NEAR(e.std.data<float>()[i] / published.data<float>()[i], 1, 0.015) << i;
 }
 
+TEST(Statistics, MetaFoldersAreTakenAsTheyAre) {
+  const TemporaryFolder folder;
+  const Statistics s = simple_statistics();
+  write_statistics(folder.path(), s);
+  EXPECT_EQ(read_eval_statistics(folder.path()).std.to_vector(), eval_statistics(s).std.to_vector());
+  write_npy(folder / "mean.npy", s.mean);
+  write_npy(folder / "std.npy", s.std);
+  EXPECT_EQ(read_eval_statistics(folder.path()).std.to_vector(), s.std.to_vector());
+  write_npy(folder / "std.npy", Tensor::zeros({kFeatures}));
+  EXPECT_NE(input_error([&] { read_eval_statistics(folder.path()); }).find("{mean,std}.npy: the standard deviation"),
+            std::string::npos);
+}
+
 TEST(Statistics, NormalizeAndBack) {
   const Statistics s = simple_statistics();
   const Tensor x = alternating(6), y = normalize_features(x, s), z = denormalize_features(y, s);

@@ -1,0 +1,132 @@
+// convert as a user runs it: from every kind of file, with names and types changed, T2M-GPT's published files, and
+// everything wrong.
+#include "data/formats/npy.h"
+#include "data/formats/safetensors.h"
+#include "data/motion/skeleton.h"
+#include "tensor/random.h"
+#include "tests/data/bad_input.h"
+#include "tests/tools/programs.h"
+#include "tools/common/model_files.h"
+
+namespace kg::test {
+namespace {
+
+const fs::path kGolden = fs::path(KG_TEST_DIR) / "golden";
+const fs::path kArchives = kGolden / "archives";
+
+class Convert : public testing::Test {
+ protected:
+  RunResult run(const std::string& arguments) const { return run_in(folder_.path(), "convert", arguments); }
+  StoredFile converted(const fs::path& file, const std::string& arguments = "") {
+    const RunResult result = run(quoted(file) + " --out out.safetensors " + arguments);
+    EXPECT_EQ(result.code, 0) << result.output;
+    EXPECT_NE(result.output.find("out.safetensors: "), std::string::npos) << result.output;
+    return open_safetensors(folder_ / "out.safetensors");
+  }
+  void expect_refused(const std::string& arguments, int code, const std::string& part) {
+    const RunResult result = run(arguments + " --out bad.safetensors");
+    EXPECT_EQ(result.code, code) << result.output;
+    EXPECT_NE(result.output.find(part), std::string::npos) << result.output;
+    EXPECT_FALSE(fs::exists(folder_ / "bad.safetensors"));
+  }
+  TemporaryFolder folder_;
+};
+
+void expect_same(const Tensor& a, const Tensor& b, const std::string& name) {
+  EXPECT_EQ(a.dtype(), b.dtype()) << name;
+  EXPECT_EQ(a.shape(), b.shape()) << name;
+  EXPECT_EQ(a.to_vector(), b.to_vector()) << name;
+}
+
+TEST_F(Convert, KeepsValuesAndTypesOfEveryFormat) {
+  const TensorFile expected = read_safetensors(kArchives / "expected.safetensors");
+  for (const char* name : {"zip.pt", "legacy.pt", "deflated.pt"}) {
+    const StoredFile file = converted(kArchives / name);
+    ASSERT_EQ(file.tensors.size(), 20u);
+    for (const StoredTensor& tensor : file.tensors)
+      expect_same(tensor.read(), *expected.find("net." + tensor.name), tensor.name);
+    EXPECT_EQ(file.tensors[2].dtype, FileDtype::f16);
+    EXPECT_EQ(file.tensors[4].dtype, FileDtype::i64);
+    EXPECT_EQ(file.tensors[6].dtype, FileDtype::i16);
+    EXPECT_EQ(file.metadata.at("source"), name);
+  }
+  EXPECT_EQ(converted(kArchives / "jit.pt").tensors.size(), 6u);
+  EXPECT_EQ(converted(kGolden / "formats/deflated.npz").tensors.size(), 3u);
+  const StoredFile once = converted(kGolden / "formats/mixed.safetensors");
+  EXPECT_EQ(once.metadata.at("note"), "caf\u00e9 \"quoted\"");
+  // The same input gives the same bytes.
+  const std::string bytes = slurp(folder_ / "out.safetensors");
+  converted(kGolden / "formats/mixed.safetensors");
+  EXPECT_EQ(slurp(folder_ / "out.safetensors"), bytes);
+}
+
+TEST_F(Convert, ChangesNamesAndTypes) {
+  const StoredFile half =
+      converted(kArchives / "zip.pt", "--drop 'a.bf16' --drop 'b.*' --dtype f16 --rename c.=d. --rename a=e");
+  ASSERT_EQ(half.tensors.size(), 13u);
+  EXPECT_EQ(half.tensors[0].name, "e.f32");
+  EXPECT_EQ(half.tensors[3].name, "d.whole");
+  for (const StoredTensor& tensor : half.tensors) EXPECT_EQ(tensor.dtype, FileDtype::f16) << tensor.name;
+  EXPECT_EQ(half.tensors[3].read().to_vector()[9], 1.125);
+  const StoredFile brain = converted(kArchives / "zip.pt", "--dtype bf16");
+  EXPECT_EQ(brain.tensors[0].dtype, FileDtype::bf16);
+  EXPECT_EQ(brain.tensors[4].dtype, FileDtype::i64);  // whole numbers keep theirs
+  const StoredFile ema = converted(kArchives / "sections.pt", "--section ema");
+  ASSERT_EQ(ema.tensors.size(), 1u);
+  EXPECT_EQ(ema.tensors[0].name, "w");
+}
+
+TEST_F(Convert, RefusesWithTheReason) {
+  const std::string zip = quoted(kArchives / "zip.pt");
+  expect_refused(quoted(kArchives / "sections.pt"), 3, "it has the sections net, ema, opt_net; say which is meant");
+  expect_refused(zip + " --section nets", 3, "there is no section nets; it has net, optimizer");
+  expect_refused(zip + " --dtype f16", 3, "tensor a.bf16: element 2 is 1");
+  expect_refused(zip + " --dtype f8", 2, "--dtype");
+  expect_refused(zip + " --drop 'x*'", 3, "--drop x*: no tensor is named so");
+  expect_refused(zip + " --drop '*'", 3, "no tensor is left to write");
+  expect_refused(zip + " --rename x=y", 3, "--rename x=y: no tensor's name begins with x");
+  expect_refused(zip + " --rename a", 2, "write OLD=NEW");
+  expect_refused(quoted(kArchives / "plain.pt") + " --rename a.f32=w --rename a.f64=w", 3,
+                 "two tensors would be named w");
+  expect_refused("none.pt", 3, "none.pt: there is no such file");
+  expect_refused(quoted(kArchives / "values_2.pkl"), 3, "not a file of weights");
+  spill(folder_ / "evil.pt",
+        "\x80\x02"
+        "cos\nsystem\n(S'touch run'\ntR.");
+  expect_refused("evil.pt", 3, "not a file of weights");
+  expect_refused("", 2, "file");
+  spill(folder_ / "a.pt", slurp(kArchives / "zip.pt"));
+  const RunResult same = run("a.pt --out ./a.pt");
+  EXPECT_EQ(same.code, 2) << same.output;
+  EXPECT_NE(same.output.find("is the input itself"), std::string::npos) << same.output;
+  const RunResult full = run(zip + " --out /dev/full");
+  EXPECT_EQ(full.code, 1) << full.output;
+}
+
+TEST_F(Convert, MakesATokenizerOfThePublishedOne) {
+  Statistics s{Tensor::empty({kFeatures}), Tensor::empty({kFeatures})};
+  fill_normal(s.mean, 0, 1, Philox(1));
+  fill_uniform(s.std, 0.5, 2, Philox(2));
+  fs::create_directory(folder_ / "meta");
+  write_npy(folder_ / "meta/mean.npy", s.mean);
+  write_npy(folder_ / "meta/std.npy", s.std);
+  const std::string vqvae = quoted(kArchives / "t2m_gpt_vqvae.pth") + " --as t2mgpt-vqvae ";
+  const RunResult result = run(vqvae + "--statistics meta --out vq.safetensors");
+  ASSERT_EQ(result.code, 0) << result.output;
+  const auto tokenizer = load_tokenizer(folder_ / "vq.safetensors");
+  expect_same(tokenizer->statistics.std, s.std, "std");
+  const TensorFile values = read_safetensors(kGolden / "t2m_gpt_public.safetensors");
+  const Tensor x = denormalize_features(values.find("features")->select(0, 0), s);
+  const std::vector<int32_t> ids = tokenizer->encode(x);
+  EXPECT_EQ(std::vector<double>(ids.begin(), ids.end()), values.find("ids")->to_vector());
+
+  expect_refused(vqvae, 2, "--as t2mgpt-vqvae needs --statistics DIR");
+  expect_refused(vqvae + "--statistics meta --dtype f16", 2, "belong to --as weights");
+  expect_refused(vqvae + "--statistics none", 3, "none/Mean.npy");
+  expect_refused(quoted(kArchives / "zip.pt") + " --statistics meta", 2, "belongs to --as t2mgpt-vqvae");
+  expect_refused(quoted(kArchives / "t2m_gpt_gpt.pth") + " --as t2mgpt-vqvae --statistics meta", 3,
+                 "the weight vqvae.encoder.model.0.weight is missing");
+}
+
+}  // namespace
+}  // namespace kg::test
