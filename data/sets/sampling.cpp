@@ -39,12 +39,24 @@ int64_t ShuffledOrder::at(int64_t position) {
   return order_[size_t(position % epoch_length_)];
 }
 
-WindowSampler::WindowSampler(std::vector<Tensor> clips, int window, int batch, uint64_t seed)
+namespace {
+// Windows up to and with each clip, where every place counts; otherwise nothing.
+std::vector<int64_t> window_ends(const std::vector<Tensor>& clips, int window, Windows windows) {
+  std::vector<int64_t> ends;
+  if (windows == Windows::of_clips) return ends;
+  for (const Tensor& clip : clips)
+    ends.push_back((ends.empty() ? 0 : ends.back()) + std::max<int64_t>(clip.size(0) - window + 1, 0));
+  return ends;
+}
+}  // namespace
+
+WindowSampler::WindowSampler(std::vector<Tensor> clips, int window, int batch, uint64_t seed, Windows windows)
     : clips_(std::move(clips)),
+      ends_(window_ends(clips_, window, windows)),
       window_(window),
       batch_(batch),
       seed_(seed),
-      order_(int64_t(clips_.size()), batch, seed) {
+      order_(ends_.empty() ? int64_t(clips_.size()) : ends_.back(), batch, seed) {
   CHECK(window > 0, "[WindowSampler] window ", window, " must be positive");
   for (Tensor& clip : clips_) {
     CHECK(clip.rank() == 2 && clip.dtype() == Dtype::f32 && clip.size(0) >= window && clip.size(1) == clips_[0].size(1),
@@ -59,10 +71,16 @@ Tensor WindowSampler::batch(int64_t iteration, int begin, int end) {
   const int64_t width = clips_[0].size(1), block = window_ * width;
   const Tensor out = Tensor::empty({end - begin, window_, width});
   for (int64_t i = 0; i < end - begin; ++i) {
-    const int64_t position = iteration * batch_ + begin + i;
-    const Tensor& clip = clips_[size_t(order_.at(position))];
-    const int64_t frame = draw(seed_, position, kWindowPurpose).below(0, uint32_t(clip.size(0) - window_ + 1));
-    std::memcpy(out.data<float>() + i * block, clip.data<float>() + frame * width, size_t(block) * sizeof(float));
+    const int64_t position = iteration * batch_ + begin + i, drawn = order_.at(position);
+    int64_t clip = drawn, frame;
+    if (ends_.empty()) {
+      frame = draw(seed_, position, kWindowPurpose).below(0, uint32_t(clips_[size_t(clip)].size(0) - window_ + 1));
+    } else {
+      clip = std::upper_bound(ends_.begin(), ends_.end(), drawn) - ends_.begin();
+      frame = drawn - (clip == 0 ? 0 : ends_[size_t(clip - 1)]);
+    }
+    std::memcpy(out.data<float>() + i * block, clips_[size_t(clip)].data<float>() + frame * width,
+                size_t(block) * sizeof(float));
   }
   return out;
 }

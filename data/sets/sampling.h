@@ -28,17 +28,20 @@ class ShuffledOrder {
   std::vector<int64_t> order_;  // of epoch_
 };
 
-// Windows for the motion tokenizer: clips uniform, a random place in each.
+// Windows of motions. Of clips (the motion tokenizer): one of each clip an epoch, at a random place. Of places (the
+// movement autoencoder): every window that there is once an epoch.
+enum class Windows { of_clips, of_places };
 class WindowSampler {
  public:
   // Clips (T, D) f32, each at least `window` frames long, as the model is to see them (normalised).
-  WindowSampler(std::vector<Tensor> clips, int window, int batch, uint64_t seed);
+  WindowSampler(std::vector<Tensor> clips, int window, int batch, uint64_t seed, Windows windows = Windows::of_clips);
   int64_t batches_per_epoch() const { return order_.batches_per_epoch(); }
   Tensor batch(int64_t iteration) { return batch(iteration, 0, batch_); }  // (batch, window, D)
   Tensor batch(int64_t iteration, int begin, int end);                     // windows begin..end of it
 
  private:
   std::vector<Tensor> clips_;
+  std::vector<int64_t> ends_;  // of places: how many windows there are up to and with each clip
   int window_, batch_;
   uint64_t seed_;
   ShuffledOrder order_;

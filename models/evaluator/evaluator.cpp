@@ -79,7 +79,7 @@ MotionBatch Evaluator::prepare_motion(const Tensor& features, const std::vector<
     for (int64_t t = 0; t < std::min(lengths[size_t(b)], padded); ++t)
       std::memcpy(frames.data<float>() + (b * padded + t) * seen,
                   in.data<float>() + (b * in.size(1) + t) * config_.features, size_t(seen) * sizeof(float));
-  return {frames.to(dtype()).to(device()), Tensor::from(units, {count}).to(device())};
+  return {frames.to(device()), Tensor::from(units, {count}).to(device())};
 }
 
 SentenceBatch Evaluator::prepare_text(const std::vector<std::vector<std::string>>& tokens, int64_t length) const {
@@ -101,14 +101,18 @@ SentenceBatch Evaluator::prepare_text(const std::vector<std::vector<std::string>
       words.data<int32_t>()[b * length + i] = s.words[size_t(i)];
       classes.data<float>()[(b * length + i) * kWordClasses + s.classes[size_t(i)]] = 1;
     }
-  return {words.to(device()), classes.to(dtype()).to(device()), Tensor::from(lengths, {count}).to(device())};
+  return {words.to(device()), classes.to(device()), Tensor::from(lengths, {count}).to(device())};
 }
 
+// The frozen movement encoder may be of another dtype than what is trained.
 Var Evaluator::encode(const MotionBatch& batch) const {
-  return motion_encoder(movement_encoder(batch.frames), batch.units);
+  const Var movements = movement_encoder(in_dtype(Var(batch.frames), movement_encoder.dtype()));
+  return motion_encoder(in_dtype(movements, motion_encoder.dtype()), batch.units);
 }
 Var Evaluator::encode(const SentenceBatch& batch) const {
-  return text_encoder(word_vectors(batch.words), batch.classes, batch.lengths);
+  const Dtype dtype = text_encoder.dtype();
+  const Var words = in_dtype(word_vectors(batch.words), dtype);
+  return text_encoder(words, batch.classes.to(dtype), batch.lengths);
 }
 
 Tensor Evaluator::embed_motion(const Tensor& features, const std::vector<int64_t>& lengths) const {
@@ -154,10 +158,11 @@ MovementAutoencoder::MovementAutoencoder(const EvaluatorConfig& c)
 }
 MovementAutoencoder::Loss MovementAutoencoder::loss(const Tensor& x) const {
   constexpr double kWeight = 0.001;
-  const Var z = movement_encoder(x.slice(2, 0, x.size(2) - kContacts).contiguous());
+  const Var frames = x.slice(2, 0, x.size(2) - kContacts).contiguous();
+  const Var z = movement_encoder(in_dtype(frames, dtype()));
   const int64_t steps = z.size(1);
   Loss l;
-  l.reconstruction = l1_loss(movement_decoder(z), x);
+  l.reconstruction = l1_loss(in_dtype(movement_decoder(z), x.dtype()), x);
   l.sparsity = mean(abs(z));
   l.smoothness = l1_loss(slice(z, 1, 1, steps), slice(z, 1, 0, steps - 1));
   l.total = l.reconstruction + kWeight * l.sparsity + kWeight * l.smoothness;
@@ -173,9 +178,11 @@ Var distance(const Var& a, const Var& b) {
 
 MatchingLoss matching_loss(const Var& text, const Var& motion, const Tensor& partner) {
   constexpr double kMargin = 10;
+  const Dtype dtype = accumulator(text.dtype());
+  const Var a = in_dtype(text, dtype), b = in_dtype(motion, dtype);
   MatchingLoss l;
-  l.positive = mean(square(distance(text, motion)));
-  l.negative = mean(square(relu(affine(distance(text, index_select(motion, 0, partner)), -1, kMargin))));
+  l.positive = mean(square(distance(a, b)));
+  l.negative = mean(square(relu(affine(distance(a, index_select(b, 0, partner)), -1, kMargin))));
   l.total = l.positive + l.negative;
   return l;
 }

@@ -17,8 +17,9 @@ struct EvaluatorRecipe {
   int64_t window = 24;                                               // frames
   EvaluatorStage movement{.batch = 128, .iters = 0, .epochs = 270};  // an epoch: every window
   EvaluatorStage matching{.batch = 32, .iters = 0, .epochs = 300};   // an epoch: every item
-  double clip = 0.5;      // of the gradient's norm, for the text and the motion encoder each
-  int64_t min_count = 2;  // words that are rarer in the captions are unknown ones
+  double root_weight = 25;  // root and contact features count this much more: their deviation is divided by it
+  double clip = 0.5;        // of the gradient's norm, for the text and the motion encoder each
+  int64_t min_count = 2;    // words that are rarer in the captions are unknown ones
 };
 
 EvaluatorRecipe evaluator_preset(const std::string& name);

@@ -80,6 +80,19 @@ TEST(WindowSampler, CutsWindowsAtEveryPlace) {
   }
 }
 
+TEST(WindowSampler, OfPlacesTakesEveryWindowOnceAnEpoch) {
+  WindowSampler sampler(numbered({4, 6, 9, 5}), 4, 4, 5, Windows::of_places);  // 1 + 3 + 6 + 2 windows
+  EXPECT_EQ(sampler.batches_per_epoch(), 3);
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    std::set<float> first;
+    for (int i = 0; i < 3; ++i) {
+      const Tensor batch = sampler.batch(3 * epoch + i);
+      for (int64_t w = 0; w < 4; ++w) first.insert(batch.data<float>()[w * 8]);
+    }
+    EXPECT_EQ(first, (std::set<float>{0, 1000, 1001, 1002, 2000, 2001, 2002, 2003, 2004, 2005, 3000, 3001}));
+  }
+}
+
 TEST(WindowSampler, ResumesAtAnyIteration) {
   WindowSampler a(numbered({40, 60, 90, 50, 70}), 16, 3, 5), b(numbered({40, 60, 90, 50, 70}), 16, 3, 5);
   for (int64_t i = 0; i < 17; ++i) a.batch(i);

@@ -4,7 +4,6 @@
 #include "tools/common/run_folder.h"
 
 namespace kg {
-namespace {
 
 using Json = nlohmann::ordered_json;
 
@@ -26,6 +25,41 @@ int64_t read_size(const Json& json, const char* key, const std::string& source) 
   CHECK_INPUT(value > 0 && value <= 1 << 20, source, ": model configuration has ", key, " = ", value);
   return value;
 }
+const Json& read_part(const Json& json, const char* key, const std::string& source) {
+  CHECK_INPUT(json.is_object() && json.contains(key) && json[key].is_object(), source, ": model configuration lacks ",
+              key);
+  return json[key];
+}
+
+void check_same_model(const Json& own, const Json& stored, const std::string& source) {
+  CHECK_INPUT(own == stored, source, ": the checkpoint is of another model or preset.\n  it holds  ", stored.dump(),
+              "\n  expected  ", own.dump(), "\nUse the preset it was trained with, or another --out.");
+}
+
+void append_statistics(TensorFile& file, const Statistics& s) {
+  file.tensors.emplace_back("statistics.mean", s.mean);
+  file.tensors.emplace_back("statistics.std", s.std);
+}
+Statistics read_statistics(const TensorFile& file, const std::string& source) {
+  const Tensor *mean = file.find("statistics.mean"), *std = file.find("statistics.std");
+  CHECK_INPUT(mean && std, source, ": the statistics of the training data are missing");
+  for (const Tensor* t : {mean, std})
+    CHECK_INPUT(t->shape() == Shape({kFeatures}) && t->dtype() == Dtype::f32, source, ": the statistics must be (",
+                kFeatures, ") f32, are ", t->shape(), " ", name_of(t->dtype()));
+  const Statistics s{*mean, *std};
+  check_statistics(s, source + ", statistics");
+  return s;
+}
+
+bool same_statistics(const Statistics& a, const Statistics& b) {
+  const auto same = [](const Tensor& x, const Tensor& y) {
+    return std::equal(x.data<float>(), x.data<float>() + kFeatures, y.data<float>());
+  };
+  return same(a.mean, b.mean) && same(a.std, b.std);
+}
+
+namespace {
+
 double read_number(const Json& json, const char* key, const std::string& source) {
   const auto found = json.find(key);
   CHECK_INPUT(found != json.end() && found->is_number(), source, ": model configuration lacks ", key);
@@ -36,12 +70,6 @@ double read_dropout(const Json& json, const std::string& source) {
   CHECK_INPUT(value >= 0 && value < 1, source, ": model configuration has dropout = ", value, ", must be in [0, 1)");
   return value;
 }
-const Json& read_part(const Json& json, const char* key, const std::string& source) {
-  CHECK_INPUT(json.is_object() && json.contains(key) && json[key].is_object(), source, ": model configuration lacks ",
-              key);
-  return json[key];
-}
-
 VqVaeConfig vqvae_config(const Json& j, const std::string& source) {
   VqVaeConfig c;
   c.features = read_size(j, "features", source);
@@ -78,33 +106,6 @@ WordTransformerConfig text_config(const Json& j, const std::string& source) {
   c.max_words = read_size(j, "max_words", source);
   c.dropout = read_dropout(j, source);
   return c;
-}
-
-void check_same(const Json& own, const Json& stored, const std::string& source) {
-  CHECK_INPUT(own == stored, source, ": the checkpoint is of another model or preset.\n  it holds  ", stored.dump(),
-              "\n  expected  ", own.dump(), "\nUse the preset it was trained with, or another --out.");
-}
-
-void append_statistics(TensorFile& file, const Statistics& s) {
-  file.tensors.emplace_back("statistics.mean", s.mean);
-  file.tensors.emplace_back("statistics.std", s.std);
-}
-Statistics read_statistics(const TensorFile& file, const std::string& source) {
-  const Tensor *mean = file.find("statistics.mean"), *std = file.find("statistics.std");
-  CHECK_INPUT(mean && std, source, ": the statistics of the training data are missing");
-  for (const Tensor* t : {mean, std})
-    CHECK_INPUT(t->shape() == Shape({kFeatures}) && t->dtype() == Dtype::f32, source, ": the statistics must be (",
-                kFeatures, ") f32, are ", t->shape(), " ", name_of(t->dtype()));
-  const Statistics s{*mean, *std};
-  check_statistics(s, source + ", statistics");
-  return s;
-}
-
-bool same_statistics(const Statistics& a, const Statistics& b) {
-  const auto same = [](const Tensor& x, const Tensor& y) {
-    return std::equal(x.data<float>(), x.data<float>() + kFeatures, y.data<float>());
-  };
-  return same(a.mean, b.mean) && same(a.std, b.std);
 }
 
 Json text_json(const TextEncoder& text) {
@@ -197,8 +198,8 @@ TrainingState load_training(const TensorFile& file, AdamW& optimizer, const std:
 }
 
 void load_tokenizer_weights(MotionTokenizer& tokenizer, const TensorFile& file, const std::string& source) {
-  check_same({{"vqvae", to_json(tokenizer.model.config())}},
-             {{"vqvae", read_part(read_model_config(file, source), "vqvae", source)}}, source);
+  check_same_model({{"vqvae", to_json(tokenizer.model.config())}},
+                   {{"vqvae", read_part(read_model_config(file, source), "vqvae", source)}}, source);
   const Statistics stored = read_statistics(file, source);
   CHECK_INPUT(!tokenizer.statistics.mean.defined() || same_statistics(tokenizer.statistics, stored), source,
               ": the checkpoint was trained under other statistics than these: the data set or --root-weight has "
@@ -219,7 +220,7 @@ void load_t2m_gpt_weights(T2mGpt& model, const TensorFile& file, const std::stri
     check_same_encoder(dynamic_cast<const PretrainedText&>(*model.text).identity(), text, source);
     expected["text"] = text;
   }
-  check_same(expected, stored, source);
+  check_same_model(expected, stored, source);
   CHECK_INPUT(
       !words || read_vocabulary_of(file, source) == words->vocabulary().to_string(), source,
       ": the captions hold other words than those that the checkpoint was trained on: the data set has changed. "

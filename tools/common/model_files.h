@@ -32,6 +32,16 @@ TensorFile t2m_gpt_file(const T2mGpt& model);
 void append_training(TensorFile& file, const AdamW& optimizer, const TrainingState& state);
 TrainingState load_training(const TensorFile& file, AdamW& optimizer, const std::string& source);
 
+// The configuration that a checkpoint's metadata hold, and its parts; Errors (input) that name `source`.
+nlohmann::ordered_json read_model_config(const TensorFile& file, const std::string& source);
+const nlohmann::ordered_json& read_part(const nlohmann::ordered_json& json, const char* key, const std::string& source);
+int64_t read_size(const nlohmann::ordered_json& json, const char* key, const std::string& source);  // above 0
+void check_same_model(const nlohmann::ordered_json& own, const nlohmann::ordered_json& stored,
+                      const std::string& source);
+void append_statistics(TensorFile& file, const Statistics& statistics);
+Statistics read_statistics(const TensorFile& file, const std::string& source);
+bool same_statistics(const Statistics& a, const Statistics& b);
+
 // A checkpoint file or run folder (see find_checkpoint). Errors (input) for another kind or a damaged file.
 std::unique_ptr<MotionTokenizer> load_tokenizer(const std::filesystem::path& model);
 // A pretrained text encoder is opened from where it was in training, or from where `text` says it is now.

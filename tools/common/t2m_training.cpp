@@ -10,57 +10,16 @@
 #include "data/sets/sampling.h"
 #include "nn/distributed.h"
 #include "tools/common/captured_step.h"
+#include "tools/common/training_setup.h"
 
 namespace kg {
 namespace {
-
-std::vector<std::string> preset_names() { return {std::begin(kPresets), std::end(kPresets)}; }
 
 std::vector<Tensor> features_of(const Dataset& set, int64_t limit) {
   std::vector<Tensor> clips;
   for (const Item& item : set.items)
     if (int64_t(clips.size()) < limit) clips.push_back(item.features);
   return clips;
-}
-
-void say(bool quiet, const std::string& text) {
-  if (!quiet && leads()) std::fprintf(stderr, "%s\n", text.c_str());
-}
-
-// What was loaded and what was left out, with the places of the first caption lines that cannot be used.
-void report(const Dataset& set, bool quiet) {
-  constexpr size_t kShown = 5;
-  say(quiet, "train: " + set.summary());
-  for (size_t i = 0; i < std::min(kShown, set.bad_captions.size()); ++i) say(quiet, "  " + set.bad_captions[i]);
-}
-
-constexpr double kNoClip = 1e30;  // above any norm that is finite
-
-// What activations and products are computed in.
-Dtype compute_dtype(const RunOptions& run) { return run.precision == "bf16" ? Dtype::bf16 : Dtype::f32; }
-
-// This process's part of each batch.
-Part part_of_batch(int64_t batch) {
-  if (batch < world().size())
-    fail(ErrorCode::usage, "--batch-size ", batch, " cannot be shared by ", world().size(),
-         " processes: give at least one item to each, or start fewer");
-  return part_of(batch);
-}
-
-// The validation set; small data sets have none, and then its items are empty.
-Dataset load_validation(const std::filesystem::path& data, LoadOptions options) {
-  options.may_be_empty = true;
-  Dataset set = load_humanml3d(data, "val", options);
-  if (set.items.empty())  // said even when quiet: training without it is not the same
-    say(false, "no validation: " + (data / "val.txt").string() + " gives " + set.summary());
-  return set;
-}
-
-void add_data_option(Cli& cli, std::filesystem::path& data) {
-  cli.group("Data and run");
-  cli.add("data,dataname,data-root,dataset-name", &data, "data set folder in HumanML3D's layout")
-      .required()
-      .value_name("DIR");
 }
 
 template <class Training>
@@ -409,19 +368,6 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   loop.model_file = [&] { return t2m_gpt_file(model); };
   return run_training(loop, folder, optimizer, state, quiet);
 }
-
-namespace {
-
-// The run of one stage in its own folder. --resume goes on with a stage that has a checkpoint and begins one that has
-// none.
-RunOptions stage_run(const RunOptions& all, const char* folder) {
-  RunOptions run = all;
-  run.out = all.out / folder;
-  if (run.resume && !std::filesystem::exists(run.out / "last.safetensors")) run.resume = false, run.force = true;
-  return run;
-}
-
-}  // namespace
 
 int train_two_stages(const TwoStages& stages, const nlohmann::ordered_json& config) {
   make_output_folder(stages.run.out);

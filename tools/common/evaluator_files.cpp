@@ -1,0 +1,102 @@
+#include "tools/common/evaluator_files.h"
+
+#include "data/motion/skeleton.h"
+#include "tools/common/run_folder.h"
+
+namespace kg {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+EvaluatorConfig evaluator_config(const Json& j, const std::string& source) {
+  EvaluatorConfig c;
+  c.features = read_size(j, "features", source);
+  CHECK_INPUT(c.features == kFeatures, source, ": model configuration has features = ", c.features, ", motions have ",
+              kFeatures);
+  c.movement = read_size(j, "movement", source);
+  c.motion = read_size(j, "motion", source);
+  c.text = read_size(j, "text", source);
+  c.embedding = read_size(j, "embedding", source);
+  c.words = read_size(j, "words", source);
+  return c;
+}
+
+Json model_json(const EvaluatorConfig& config) { return {{"evaluator", to_json(config)}}; }
+
+EvaluatorWords stored_words(const TensorFile& file, const std::string& source) {
+  const auto words = file.metadata.find("vocabulary");
+  CHECK_INPUT(words != file.metadata.end(), source, ": the vocabulary is missing");
+  return EvaluatorWords::from_string(words->second, source);
+}
+
+// The model's entries: all but statistics and training state.
+void load_own(Module& model, const TensorFile& file, const std::string& source) {
+  NamedTensors own;
+  for (const auto& [name, tensor] : file.tensors)
+    if (!name.starts_with("statistics.") && !name.starts_with("optim.")) own.emplace_back(name, tensor);
+  model.load_state_dict(own, source);
+}
+
+void check_statistics_of_run(const Statistics& own, const TensorFile& file, const std::string& source) {
+  CHECK_INPUT(same_statistics(own, read_statistics(file, source)), source,
+              ": the checkpoint was trained under other statistics than these: the data set or --root-weight has "
+              "changed. Restore them, or begin a new run with another --out");
+}
+
+}  // namespace
+
+Json to_json(const EvaluatorConfig& c) {
+  return {{"features", c.features}, {"movement", c.movement},   {"motion", c.motion},
+          {"text", c.text},         {"embedding", c.embedding}, {"words", c.words}};
+}
+
+TensorFile movement_file(const MovementAutoencoder& model, const EvaluatorConfig& config,
+                         const Statistics& statistics) {
+  TensorFile file;
+  append(file, "", model.state_dict());
+  append_statistics(file, statistics);
+  file.metadata["model"] = model_json(config).dump();
+  return file;
+}
+TensorFile evaluator_file(const Evaluator& model, const Statistics& statistics) {
+  TensorFile file;
+  append(file, "", model.state_dict());
+  append_statistics(file, statistics);
+  file.metadata["model"] = model_json(model.config()).dump();
+  file.metadata["vocabulary"] = model.words().to_string();
+  return file;
+}
+
+void load_movement_weights(MovementAutoencoder& model, const EvaluatorConfig& config, const Statistics& statistics,
+                           const TensorFile& file, const std::string& source) {
+  check_same_model(model_json(config), read_model_config(file, source), source);
+  check_statistics_of_run(statistics, file, source);
+  load_own(model, file, source);
+}
+void load_evaluator_weights(Evaluator& model, const Statistics& statistics, const TensorFile& file,
+                            const std::string& source) {
+  check_same_model(model_json(model.config()), read_model_config(file, source), source);
+  check_statistics_of_run(statistics, file, source);
+  CHECK_INPUT(stored_words(file, source).words() == model.words().words(), source,
+              ": the captions hold other words than those that the checkpoint was trained on: the data set or "
+              "--vectors has changed. Restore it, or begin a new run with another --out");
+  load_own(model, file, source);
+}
+
+TrainedEvaluator open_evaluator(const std::filesystem::path& run) {
+  const bool both = std::filesystem::is_directory(run / kMatchingStage);
+  const std::filesystem::path path = find_checkpoint(both ? run / kMatchingStage : run);
+  const std::string source = path.string();
+  const TensorFile file = read_checkpoint(path, kEvaluatorKind);
+  const Json config = read_model_config(file, source);
+  TrainedEvaluator e;
+  e.model = std::make_unique<Evaluator>(evaluator_config(read_part(config, "evaluator", source), source),
+                                        stored_words(file, source));
+  e.statistics = read_statistics(file, source);
+  load_own(*e.model, file, source);
+  e.model->eval();
+  e.checksum = file.metadata.at(kCheckpointChecksum);
+  return e;
+}
+
+}  // namespace kg
