@@ -1,11 +1,13 @@
 // Evaluates a text-to-motion model, a motion tokenizer, ready motions, or an evaluator on the ground truth alone.
 #include <algorithm>
 #include <iostream>
+#include <optional>
 #include <sstream>
 
 #include "data/formats/checkpoint.h"
 #include "data/formats/file.h"
 #include "tools/common/cli.h"
+#include "tools/common/evaluation_embedder.h"
 #include "tools/common/evaluation_pictures.h"
 #include "tools/common/model_files.h"
 #include "tools/common/run_folder.h"
@@ -14,11 +16,14 @@ namespace {
 
 using namespace kg;
 
+constexpr int64_t kHumanMl3dTest = 4384;  // names in the test split of HumanML3D
+
 struct Options {
   RunOptions run;
   std::filesystem::path model, motions, captions, evaluator, data;
   std::string split = "test", metrics = "all", weights = "f32";
   EvaluationOptions evaluation;
+  TextEncoderChoice text;
   SampleOptions sampling;
   int64_t limit = 0, batch = 64;
 };
@@ -62,7 +67,7 @@ void load_model(const Options& o, Device device, Loaded& loaded) {
     contender.reconstruct = [&](const Tensor& features) { return loaded.tokenizer->reconstruct(features); };
     return;
   }
-  loaded.model = load_t2m_gpt(path);
+  loaded.model = load_t2m_gpt(path, o.text);
   loaded.model->to(device);
   if (o.weights == "bf16") loaded.model->gpt.round_weights_to_bf16();
   contender.t2m_gpt = true;
@@ -87,6 +92,8 @@ int run(Options& o, const nlohmann::ordered_json& config) {
     fail(ErrorCode::usage, "give one of --model, --motions and --captions");
   read_metrics(o);
   o.sampling.seed = o.run.seed;
+  std::optional<Embedder> embedder;
+  if (!o.evaluator.empty()) embedder = open_embedder(o.evaluator, device);
   Loaded loaded;
   if (!o.model.empty()) load_model(o, device, loaded);
   const EvaluationSet set = load_evaluation_set(o.data, o.split, o.limit, o.run.seed);
@@ -99,10 +106,10 @@ int run(Options& o, const nlohmann::ordered_json& config) {
     loaded.contender.ready = read_motions(o.motions, set);
   }
   o.evaluation.data = o.data;
+  o.evaluation.published_protocol = o.split == "test" && o.limit == 0 && set.data.listed == kHumanMl3dTest;
   o.evaluation.quiet = o.run.quiet;
   make_output_folder(o.run.out);
-  std::unique_ptr<Embedder> embedder;
-  const Evaluation result = evaluate(set, loaded.contender, embedder.get(), o.evaluation);
+  const Evaluation result = evaluate(set, loaded.contender, embedder ? &*embedder : nullptr, o.evaluation);
   std::cout << result.report.text();
   write_report(o.run.out, result.report);
   write_file_atomically(o.run.out / "config.json", config.dump(2) + "\n");
@@ -138,16 +145,16 @@ int main(int argc, char** argv) {
     cli.add("repeats,repeat-times,replication-times", &e.repeats, "of the whole protocol").range(1, 1000);
     cli.add("generations-once", &e.generations_once, "all repeats judge one generation: quicker, narrower intervals");
     cli.add("limit", &o.limit, "this many items, drawn at random; 0: all").at_least(0);
-    cli.group("Sampling");
+    cli.group("Run");
+    cli.add("batch-size", &o.batch, "motions at once; no influence on the result").range(1, 4096);
+    cli.add("weights", &o.weights, "bf16: rounded, half the memory, faster for large models").choices({"f32", "bf16"});
+    add_run_options(cli, o.run);
+    add_options(cli, o.text, "clip:FILE or bert:FILE: where the model's pretrained one is now");
+    cli.group("Sampling and MModality", true);
     cli.add("greedy", &o.sampling.greedy, "always the most probable code");
     cli.add("temperature", &o.sampling.temperature, "of the softmax").above(0);
     cli.add("top-k", &o.sampling.top_k, "among the k most probable codes; 0: all").at_least(0);
     cli.add("top-p", &o.sampling.top_p, "within this probability mass").range(0.001, 1);
-    cli.add("batch-size", &o.batch, "motions at once; no influence on the result").range(1, 4096);
-    cli.group("Run");
-    cli.add("weights", &o.weights, "bf16: rounded, half the memory, faster for large models").choices({"f32", "bf16"});
-    add_run_options(cli, o.run);
-    cli.group("MModality", true);
     cli.add("multimodality-texts", &e.multimodality_texts, "texts of MModality").range(1, 100000);
     cli.add("multimodality-generations", &e.multimodality_generations, "motions for each of them").range(10, 1000);
     if (!cli.parse(count, arguments)) return 0;

@@ -32,6 +32,25 @@ class Evaluate : public testing::Test {
   TemporaryFolder folder_;
 };
 
+// An evaluator that has learned next to nothing: made once.
+class SmallEvaluator {
+ public:
+  static std::string option() {
+    static const SmallEvaluator evaluator;
+    return "--evaluator " + quoted(evaluator.folder_ / "run") + " ";
+  }
+
+ private:
+  SmallEvaluator() {
+    const RunResult result =
+        run_in(folder_.path(), "train_evaluator",
+               "--threads 1 --preset tiny --movement-iters 20 --max-iters 20 --quiet --out run --data " +
+                   quoted(SmallModel::get().set()));
+    if (result.code != 0) throw std::runtime_error(result.output);
+  }
+  TemporaryFolder folder_;
+};
+
 double value_of(const nlohmann::json& report, const std::string& name, const std::string& column) {
   for (const auto& row : report["metrics"])
     if (row["metric"] == name) return row[column]["mean"];
@@ -52,8 +71,32 @@ TEST_F(Evaluate, WithoutAnEvaluator) {
   EXPECT_GT(value_of(report, "jitter, m/s^3", "truth"), 0);
 }
 
+TEST_F(Evaluate, WithAnEvaluator) {
+  const std::string model = "--model " + quoted(SmallModel::get().gpt()) + " --repeats 3 " + SmallEvaluator::option();
+  const RunResult result = run(model + "--multimodality-texts 2 --multimodality-generations 10 --out a");
+  ASSERT_EQ(result.code, 0) << result.output;
+  for (const char* part :
+       {"R-Precision top 3", "FID", "MM-Dist", "Diversity", "MModality", "R@10, %", "median rank", "rarest 5 %",
+        "MPJPE, mm", "jitter", "ground truth", "random", "fewer than 32 items", "not the published one", "checksum"})
+    EXPECT_NE(result.output.find(part), std::string::npos) << part << " is not in " << result.output;
+  EXPECT_EQ(result.output.find("published  "), std::string::npos);
+  for (const char* file : {"recall.png", "rareness.png", "cases.html"}) EXPECT_TRUE(fs::exists(folder_ / "a" / file));
+  EXPECT_NE(slurp(folder_ / "a/cases.html").find("Worst cases"), std::string::npos);
+  const auto report = nlohmann::json::parse(slurp(folder_ / "a/report.json"));
+  EXPECT_LT(value_of(report, "FID", "truth"), value_of(report, "FID", "model"));
+  // The ground truth alone, and what noise does to it.
+  const RunResult truth = run(SmallEvaluator::option() + "--repeats 2 --out b");
+  ASSERT_EQ(truth.code, 0) << truth.output;
+  EXPECT_NE(truth.output.find("played backwards"), std::string::npos) << truth.output;
+  EXPECT_TRUE(fs::exists(folder_ / "b/noise.png"));
+  EXPECT_FALSE(fs::exists(folder_ / "b/cases.html"));
+  expect_refused(run("--evaluator nowhere"), 3, "nowhere");
+  expect_refused(run("--evaluator " + quoted(SmallModel::get().gpt())), 3, "expected a");
+}
+
 TEST_F(Evaluate, SameBytesForAnyThreadsAndBatch) {
-  const std::string model = "--model " + quoted(SmallModel::get().gpt()) + " ";
+  const std::string model =
+      "--repeats 2 --multimodality-texts 1 --model " + quoted(SmallModel::get().gpt()) + " " + SmallEvaluator::option();
   for (const char* run_of : {"--threads 1 --out a", "--threads 2 --batch-size 3 --out b", "--seed 1 --out c"})
     ASSERT_EQ(run(model + run_of).code, 0);
   for (const char* file : {"report.csv", "report.json", "report.md", "training_loss.png"})

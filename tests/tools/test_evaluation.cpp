@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/motion/features.h"
+#include "models/metrics/generation.h"
 #include "tensor/parallel.h"
 #include "tests/error_of.h"
 #include "tools/common/evaluation.h"
@@ -204,18 +205,54 @@ TEST(Evaluation, WithoutAnEvaluator) {
     EXPECT_TRUE(row.group == "reconstruction" || row.group == "plausibility");
 }
 
-TEST(Evaluation, PublishedValuesOnlyBesideThePublishedEvaluator) {
+TEST(Evaluation, PublishedValuesOnlyWhereTheProtocolIsTheSame) {
   const EvaluationSet set = make_set(40);
   Embedder embedder = make_embedder();
   Contender contender = generator(0);
-  contender.t2m_gpt = true;
-  EXPECT_TRUE(
-      std::isnan(row_of(evaluate(set, contender, &embedder, options_for({"generation"})), "FID").published.mean));
+  EvaluationOptions options = options_for({"generation"});
+  const auto published = [&] { return row_of(evaluate(set, contender, &embedder, options), "FID").published.mean; };
+  contender.t2m_gpt = true, options.published_protocol = true;
+  EXPECT_TRUE(std::isnan(published()));
   embedder.official = true;
-  const Evaluation result = evaluate(set, contender, &embedder, options_for({"generation"}));
-  EXPECT_EQ(row_of(result, "FID").published.mean, .116);
+  EXPECT_EQ(published(), .116);
+  options.published_protocol = false;
+  EXPECT_TRUE(std::isnan(published()));
+  options.published_protocol = true, contender.t2m_gpt = false;
+  EXPECT_TRUE(std::isnan(published()));
+  contender.t2m_gpt = true;
+  const Evaluation result = evaluate(set, contender, &embedder, options);
   EXPECT_NE(row_of(result, "FID").source.find("Zhang"), std::string::npos);
   EXPECT_FALSE(has_note(result, "not the published one"));
+}
+
+// Embeddings are made once for all repeats; so the numbers are those of embedding each repeat's texts and motions anew.
+TEST(Evaluation, SameNumbersAsEmbeddingInEveryRepeat) {
+  const EvaluationSet set = make_set(64);
+  const Embedder embedder = make_embedder();
+  const EvaluationOptions options = options_for({"generation"});
+  const Evaluation fast = evaluate(set, generator(.4), &embedder, options);
+  std::vector<Tensor> texts, motions, reference;
+  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    std::vector<std::vector<std::string>> tokens;
+    std::vector<Tensor> made;
+    for (int64_t i = 0; i < set.size(); ++i) {
+      const Caption& caption = set.item(i).captions[size_t(set.caption(i, repeat))];
+      tokens.push_back(caption.tokens);
+      made.push_back(motion_of(number_in(caption.text), 60, .4));
+    }
+    texts.push_back(embedder.texts(tokens));
+    motions.push_back(embed_motions(embedder, made, "motion"));
+  }
+  for (int64_t i = 0; i < set.size(); ++i) reference.push_back(set.cropped(i, 0));
+  const FidReference real(embed_motions(embedder, reference, "truth"));
+  GenerationProtocol protocol;
+  protocol.repeats = options.repeats;
+  protocol.seed = set.seed;
+  const GenerationScores slow = score_generation(texts, motions, &real, protocol);
+  EXPECT_EQ(row_of(fast, "R-Precision top 1").model.mean, slow.r_precision[0].mean);
+  EXPECT_EQ(row_of(fast, "MM-Dist").model.mean, slow.mm_dist.mean);
+  EXPECT_EQ(row_of(fast, "FID").model.mean, slow.fid.mean);
+  EXPECT_EQ(row_of(fast, "Diversity").model.half_width, slow.diversity.half_width);
 }
 
 TEST(Evaluation, CaptionsOfMotions) {

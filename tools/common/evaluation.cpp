@@ -161,7 +161,7 @@ void EvaluationRun::add_scores(const std::string& group, const GenerationScores&
 void EvaluationRun::generation() {
   const GenerationScores model = from_text() ? score(texts_, motions_, fid_.get()) : GenerationScores{};
   add_scores(from_text() ? "text to motion" : "ground truth", model,
-             contender_.t2m_gpt && contender_.generate && embedder_->official);
+             contender_.t2m_gpt && embedder_->official && options_.published_protocol);
 }
 
 void EvaluationRun::multimodality() {

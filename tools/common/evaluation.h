@@ -18,7 +18,7 @@ struct Contender {
   std::function<Tensor(const Tensor& features)> reconstruct = {};
   std::vector<Tensor> ready = {};          // a motion an item, made from its first caption
   std::vector<std::string> captions = {};  // a caption an item, made from its motion
-  bool t2m_gpt = false;                    // published values of T2M-GPT stand beside it
+  bool t2m_gpt = false;                    // T2M-GPT, which has published values
 };
 
 // Groups of metrics, as --metrics names them, and whether they are made unasked, where the contender allows them.
@@ -38,7 +38,8 @@ struct EvaluationOptions {
   int repeats = 20;
   bool generations_once = false;  // all repeats judge one generation: the interval is of pools and subsets only
   int64_t multimodality_texts = 100, multimodality_generations = 30;
-  std::filesystem::path data;  // whose training captions rareness looks at
+  bool published_protocol = false;  // the items are those of published tables: all of HumanML3D's test split
+  std::filesystem::path data;       // whose training captions rareness looks at
   bool quiet = false;
 };
 
