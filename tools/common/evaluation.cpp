@@ -137,7 +137,8 @@ void EvaluationRun::add_scores(const std::string& group, const GenerationScores&
   const std::string few = pool < kPool ? "fewer than 32 items: one pool of all of them, chance is higher" : "";
   const auto add = [&](const std::string& name, const Interval& own, const Interval& truth, const Interval& random,
                        int64_t items, const std::string& remark = "") {
-    ReportRow& r = row(group, name, items, options_.repeats);
+    const bool once = std::isnan(truth.half_width) && std::isnan(own.half_width);
+    ReportRow& r = row(group, name, items, once ? 1 : options_.repeats);
     if (judged) r.model = own;
     r.truth = truth, r.random = random, r.note = remark;
     if (!published) return;
