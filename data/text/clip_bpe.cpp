@@ -97,7 +97,8 @@ ClipTokenizer ClipTokenizer::open(const std::string& path) {
   }
   const NamedBytes bytes = read_vocabulary(file.string());
   if (!bytes.bytes.starts_with('{')) return from_merges(bytes);
-  if (parse_json(bytes).contains("model")) return from_tokenizer_json(bytes);
+  const nlohmann::json json = parse_json(bytes);  // "model" is also a piece
+  if (json.contains("model") && json["model"].is_object()) return from_tokenizer_json(bytes);
   const fs::path merges = file.parent_path() / "merges.txt";
   CHECK_INPUT(fs::exists(merges), path, ": this vocabulary needs its merges.txt in the same folder");
   return from_vocabulary(bytes, read_vocabulary(merges.string()));
