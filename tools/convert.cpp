@@ -15,9 +15,11 @@ using namespace kg;
 namespace {
 
 struct Options {
-  std::filesystem::path file, out, statistics;
+  std::filesystem::path file, out, statistics, tokenizer;
   std::string dtype = "same", section, as = "weights";
   std::vector<std::string> drop, rename;
+  TextEncoderChoice text;
+  int64_t heads = 16;
   bool quiet = false;
 };
 
@@ -98,20 +100,48 @@ void write_tokenizer(const Options& o) {
   write_checkpoint(o.out, kTokenizerKind, tokenizer_file(tokenizer));
 }
 
+// With a tokenizer and the text encoder (CLIP) around it.
+void write_t2m_gpt(const Options& o) {
+  const std::string source = o.file.string();
+  const NamedTensors trans = read_weights(o.file, o.section).tensors;
+  const GptConfig config = public_gpt_config(trans, o.heads, source);
+  const auto tokenizer = load_tokenizer(o.tokenizer);
+  auto text = open_text_encoder(o.text.source, o.text.vocabulary);
+  CHECK_INPUT(config.codes == tokenizer->model.config().codes, source, ": the transformer knows ", config.codes,
+              " codes, the tokenizer ", o.tokenizer.string(), " has ", tokenizer->model.config().codes);
+  CHECK_INPUT(config.condition == text->width(), source, ": the transformer reads text features of width ",
+              config.condition, ", ", o.text.source, " makes ", text->width());
+  T2mGpt model(tokenizer->model.config(), config, std::move(text));
+  model.tokenizer.model.load_state_dict(tokenizer->model.state_dict(), o.tokenizer.string());
+  model.tokenizer.statistics = tokenizer->statistics;
+  model.gpt.load_state_dict(public_gpt_weights(trans, source), source);
+  write_checkpoint(o.out, kT2mGptKind, t2m_gpt_file(model));
+}
+
+// Each kind of result has options of its own; those of another are a mistake.
+void check_usage(const Options& o) {
+  const bool vqvae = o.as == "t2mgpt-vqvae", gpt = o.as == "t2mgpt-gpt";
+  const auto require = [&](bool condition, const char* text) {
+    if (!condition) fail(ErrorCode::usage, "--as ", o.as, " ", text);
+  };
+  require(vqvae != o.statistics.empty(), vqvae ? "needs --statistics DIR" : "takes no --statistics");
+  require(gpt != o.tokenizer.empty(), gpt ? "needs --tokenizer, what --as t2mgpt-vqvae wrote" : "takes no --tokenizer");
+  require(gpt == o.text.pretrained(), gpt ? "needs --text-encoder clip:FILE" : "takes no --text-encoder");
+  require(o.as == "weights" || (o.dtype == "same" && o.drop.empty() && o.rename.empty()),
+          "takes no --dtype, --drop, --rename");
+}
+
 int run(const Options& o) {
-  const bool plain = o.as == "weights";
-  if (plain != o.statistics.empty())
-    fail(ErrorCode::usage,
-         plain ? "--statistics belongs to --as t2mgpt-vqvae" : "--as t2mgpt-vqvae needs --statistics DIR");
-  if (!plain && (o.dtype != "same" || !o.drop.empty() || !o.rename.empty()))
-    fail(ErrorCode::usage, "--dtype, --drop and --rename belong to --as weights");
+  check_usage(o);
   std::error_code error;
   if (std::filesystem::equivalent(o.file, o.out, error))
     fail(ErrorCode::usage, "--out ", o.out.string(), " is the input itself; name another file");
-  if (plain)
-    write_weights(o);
-  else
+  if (o.as == "t2mgpt-vqvae")
     write_tokenizer(o);
+  else if (o.as == "t2mgpt-gpt")
+    write_t2m_gpt(o);
+  else
+    write_weights(o);
   int64_t tensors = 0, elements = 0;
   for (const StoredTensor& tensor : open_safetensors(o.out).tensors) ++tensors, elements += tensor.shape.numel();
   if (!o.quiet)
@@ -137,9 +167,12 @@ int main(int argc, char** argv) {
     cli.add("drop", &o.drop, "leave out, * for any characters; may be repeated").value_name("PATTERN");
     cli.add("rename", &o.rename, "beginnings of names; may be repeated").value_name("OLD=NEW");
     cli.group("Checkpoints of this project");
-    cli.add("as", &o.as, "t2mgpt-vqvae: the VQ-VAE of T2M-GPT's authors").choices({"weights", "t2mgpt-vqvae"});
-    cli.add("statistics", &o.statistics, "its mean.npy, std.npy; or the data set, for Mean.npy, Std.npy")
+    cli.add("as", &o.as, "T2M-GPT's published files as models").choices({"weights", "t2mgpt-vqvae", "t2mgpt-gpt"});
+    cli.add("statistics", &o.statistics, "vqvae: its mean.npy, std.npy; or the data set's Mean.npy, Std.npy")
         .value_name("DIR");
+    cli.add("tokenizer", &o.tokenizer, "gpt: the converted VQ-VAE").value_name("FILE");
+    cli.add("heads", &o.heads, "gpt: of attention, which its file does not say").range(1, 1024);
+    add_options(cli, o.text, "gpt: clip:FILE, the text encoder");
     cli.group("Run");
     cli.add("quiet", &o.quiet, "no line about what was written");
     if (!cli.parse(count, arguments)) return 0;

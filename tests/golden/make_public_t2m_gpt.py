@@ -30,7 +30,7 @@ class Masked(MotionGpt):
 
 vqvae = MotionVqVae(features=263, width=8, codes=16).eval()
 vqvae.vqvae.quantizer.codebook.copy_(torch.randn(16, 8))
-gpt = Masked(8, codes=16, cond=6, width=8, heads=2, base_layers=2, head_layers=2, dropout=0.1).eval()
+gpt = Masked(8, codes=16, cond=12, width=8, heads=2, base_layers=2, head_layers=2, dropout=0.1).eval()
 torch.save({"net": vqvae.state_dict()}, out / "t2m_gpt_vqvae.pth")
 torch.save({"trans": gpt.state_dict()}, out / "t2m_gpt_gpt.pth")
 torch.save({"trans": gpt.state_dict()}, out / "t2m_gpt_gpt_legacy.pth", _use_new_zipfile_serialization=False)
@@ -39,7 +39,7 @@ features = golden.normal(1, 24, 263).float()
 with torch.no_grad():
     result = vqvae(features)
     tokens = torch.tensor([[3, 0, 15, 16]])
-    condition = golden.normal(1, 6).float()
+    condition = golden.normal(1, 12).float()
     logits = gpt(tokens, condition)
 for name, value in dict(features=features, ids=result["ids"].view(1, -1), decoded=result["decoded"], condition=condition,
                         tokens=tokens, logits=logits).items():

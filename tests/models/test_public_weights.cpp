@@ -42,7 +42,7 @@ TEST(PublicWeights, GptGivesTheLogitsOfPyTorch) {
     const NamedTensors trans = read(file);
     const GptConfig config = public_gpt_config(trans, 2, file);
     EXPECT_EQ(config.codes, 16);
-    EXPECT_EQ(config.condition, 6);
+    EXPECT_EQ(config.condition, 12);
     EXPECT_EQ(config.width, 8);
     EXPECT_EQ(config.layers, 4);
     EXPECT_EQ(config.feedforward, 32);

@@ -5,6 +5,7 @@
 #include "data/motion/skeleton.h"
 #include "tensor/random.h"
 #include "tests/data/bad_input.h"
+#include "tests/tiny_text_models.h"
 #include "tests/tools/programs.h"
 #include "tools/common/model_files.h"
 
@@ -103,13 +104,19 @@ TEST_F(Convert, RefusesWithTheReason) {
   EXPECT_EQ(full.code, 1) << full.output;
 }
 
-TEST_F(Convert, MakesATokenizerOfThePublishedOne) {
+// meta/ as it comes with the published tokenizer.
+Statistics write_meta(const fs::path& folder) {
   Statistics s{Tensor::empty({kFeatures}), Tensor::empty({kFeatures})};
   fill_normal(s.mean, 0, 1, Philox(1));
   fill_uniform(s.std, 0.5, 2, Philox(2));
-  fs::create_directory(folder_ / "meta");
-  write_npy(folder_ / "meta/mean.npy", s.mean);
-  write_npy(folder_ / "meta/std.npy", s.std);
+  fs::create_directory(folder / "meta");
+  write_npy(folder / "meta/mean.npy", s.mean);
+  write_npy(folder / "meta/std.npy", s.std);
+  return s;
+}
+
+TEST_F(Convert, MakesATokenizerOfThePublishedOne) {
+  const Statistics s = write_meta(folder_.path());
   const std::string vqvae = quoted(kArchives / "t2m_gpt_vqvae.pth") + " --as t2mgpt-vqvae ";
   const RunResult result = run(vqvae + "--statistics meta --out vq.safetensors");
   ASSERT_EQ(result.code, 0) << result.output;
@@ -121,11 +128,45 @@ TEST_F(Convert, MakesATokenizerOfThePublishedOne) {
   EXPECT_EQ(std::vector<double>(ids.begin(), ids.end()), values.find("ids")->to_vector());
 
   expect_refused(vqvae, 2, "--as t2mgpt-vqvae needs --statistics DIR");
-  expect_refused(vqvae + "--statistics meta --dtype f16", 2, "belong to --as weights");
+  expect_refused(vqvae + "--statistics meta --dtype f16", 2, "--as t2mgpt-vqvae takes no --dtype");
   expect_refused(vqvae + "--statistics none", 3, "none/Mean.npy");
-  expect_refused(quoted(kArchives / "zip.pt") + " --statistics meta", 2, "belongs to --as t2mgpt-vqvae");
+  expect_refused(quoted(kArchives / "zip.pt") + " --statistics meta", 2, "--as weights takes no --statistics");
   expect_refused(quoted(kArchives / "t2m_gpt_gpt.pth") + " --as t2mgpt-vqvae --statistics meta", 3,
                  "the weight vqvae.encoder.model.0.weight is missing");
+}
+
+TEST_F(Convert, MakesAModelOfThePublishedOnes) {
+  write_meta(folder_.path());
+  write_tiny_clip(folder_ / "clip");
+  const std::string gpt = quoted(kArchives / "t2m_gpt_gpt_legacy.pth") + " --as t2mgpt-gpt ";
+  const std::string parts = "--tokenizer vq.safetensors --text-encoder clip:clip --heads 2 ";
+  ASSERT_EQ(
+      run(quoted(kArchives / "t2m_gpt_vqvae.pth") + " --as t2mgpt-vqvae --statistics meta --out vq.safetensors").code,
+      0);
+  const RunResult result = run(gpt + parts + "--out model.safetensors");
+  ASSERT_EQ(result.code, 0) << result.output;
+  const RunResult made =
+      run_in(folder_.path(), "generate", "--model model.safetensors -p 'a person walks' --format npy --out out");
+  EXPECT_EQ(made.code, 0) << made.output;
+  EXPECT_TRUE(fs::exists(folder_ / "out/000_a_person_walks.npy"));
+  const auto model = load_t2m_gpt(folder_ / "model.safetensors", {"clip:" + (folder_ / "clip").string(), {}});
+  const TensorFile values = read_safetensors(kGolden / "t2m_gpt_public.safetensors");
+  NoGrad guard;
+  const Tensor logits = model->gpt(Var(*values.find("condition")), *values.find("tokens")).value,
+               want = *values.find("logits");
+  for (size_t i = 0; i < want.to_vector().size(); ++i) EXPECT_NEAR(logits.to_vector()[i], want.to_vector()[i], 1e-5);
+
+  expect_refused(gpt, 2, "--as t2mgpt-gpt needs --tokenizer");
+  expect_refused(gpt + "--tokenizer vq.safetensors", 2, "--as t2mgpt-gpt needs --text-encoder");
+  expect_refused(gpt + parts + "--heads 3", 3, "a width of 8 does not split into 3 heads");
+  expect_refused(gpt + "--tokenizer none --text-encoder clip:clip --heads 2", 3, "none is not there");
+  write_tiny_bert(folder_ / "bert", true);
+  expect_refused(gpt + "--tokenizer vq.safetensors --heads 2 --text-encoder bert:bert", 3,
+                 "the transformer reads text features of width 12, bert:bert makes 16");
+  expect_refused(quoted(kArchives / "t2m_gpt_vqvae.pth") + " --as t2mgpt-gpt " + parts, 3,
+                 "trans_base.tok_emb.weight is missing");
+  expect_refused(quoted(SmallModel::get().tokenizer() / "last.safetensors") + " --as t2mgpt-vqvae --statistics meta", 3,
+                 "unexpected");
 }
 
 }  // namespace

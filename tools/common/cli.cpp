@@ -298,7 +298,7 @@ std::string Cli::help(bool all) const {
     append_wrapped(text, option.left_column(), option.right_column(), indent);
   }
   if (all) append_wrapped(text, "", "Also taken, and _ for -: " + aliases, 2);
-  const std::string more = all ? "" : hidden ? "; --help-all: more settings, aliases" : "; --help-all: aliases";
+  const std::string more = all ? "" : hidden ? "; --help-all: more, aliases" : "; --help-all: aliases";
   text += "  -h, --help" + more + "; --config FILE: options from JSON, as a run's config.json\n";
   return text;
 }
