@@ -13,6 +13,7 @@
 #include "tensor/ops.h"
 #include "tensor/parallel.h"
 #include "tools/bench_models.h"
+#include "tools/bench_text.h"
 
 namespace {
 using namespace kg;
@@ -238,5 +239,6 @@ int main(int argc, char** argv) {
   bench::add_pointwise(add_one);
   bench::add_rows(add_one);
   bench::add_models(add_one);
+  bench::add_text(add_one);
   benchmark::RunSpecifiedBenchmarks();
 }

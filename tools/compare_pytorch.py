@@ -13,7 +13,7 @@ Training steps are forward, loss, backward and AdamW with the dropout of the rec
 `paper` size are smaller than the recipe's, so that a step fits a small CPU. PyTorch has its fused attention and AdamW.
 Generation is one motion that runs to the last position: in PyTorch by the loop of the original program, which runs the
 whole prefix again for every token, in kinegrad with its key/value cache.
-Needs: torch. A time is the median of five repetitions; ratio = PyTorch / kinegrad: above 1, kinegrad is faster. The
+Needs: torch, and transformers for text encoders. A time is the median of five repetitions; ratio = PyTorch / kinegrad: above 1, kinegrad is faster. The
 ratio of the fastest repetitions stands beside it: where the two differ, the machine was not idle.
 """
 
@@ -50,7 +50,8 @@ PRESETS = {
 WINDOW = 64  # frames
 REPETITIONS = 5
 DEFAULT = ["vqvae_step/small/64", "vqvae_step/paper/32", "gpt_step/small/64", "gpt_step/paper/8", "generate/small",
-           "generate/paper", "generate/paper/bf16", "gelu/4194304", "add/4194304", "adamw/4194304",
+           "generate/paper", "generate/paper/bf16", "clip_text/1x20", "clip_captions/1000",
+           "minilm_captions/1000", "gelu/4194304", "add/4194304", "adamw/4194304",
            "layer_norm/6528x1024", "softmax/6528x513", "cross_entropy/6528x513", "linear/6528x1024x1024",
            "linear/3264x256x1024", "conv1d/256x16x512x512x3x1x1", "conv1d/256x32x512x512x3x1x9",
            "conv1d/256x64x512x512x4x2x1", "attention/128x51x16x64_causal", "attention_backward/128x51x16x64_causal",
@@ -127,6 +128,49 @@ def generate(preset):
     def run():
         tokens = gpt.generate(cond, stop_at_end=False).clamp(max=gpt.codes - 1)
         vqvae.decoder(vqvae.quantizer.codebook[tokens][None])
+
+    return run
+
+
+# ---- text encoders (these need transformers), at the sizes and lengths of tools/bench_text.h
+def text_batches(count, size=64):
+    lengths = sorted(8 + (i * 7919 % 1000) ** 2 * 30 // 1000000 for i in range(count))
+    for first in range(0, count, size):
+        some = torch.tensor(lengths[first:first + size])
+        mask = (torch.arange(int(some[-1])) < some[:, None]).long()
+        yield torch.randint(1, 30000, mask.shape), mask
+
+
+def clip_tower():
+    import transformers
+    config = transformers.CLIPTextConfig(attn_implementation="sdpa")  # ViT-B/32 and B/16
+    return transformers.CLIPTextModelWithProjection(config).eval()
+
+
+@peer(r"clip_text/(\d+)x(\d+)")
+def clip_text(texts, tokens):
+    model, ids = clip_tower(), torch.randint(1, 30000, (texts, tokens))
+    return torch.no_grad()(lambda: model(ids).text_embeds)
+
+
+@peer(r"clip_captions/(\d+)")
+def clip_captions(count):
+    model, batches = clip_tower(), list(text_batches(count))
+    return torch.no_grad()(lambda: [model(ids).text_embeds for ids, _ in batches])
+
+
+@peer(r"minilm_captions/(\d+)")
+def minilm_captions(count):
+    import transformers
+    config = transformers.BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536,
+                                     attn_implementation="sdpa")
+    model, batches = transformers.BertModel(config, add_pooling_layer=False).eval(), list(text_batches(count))
+
+    @torch.no_grad()
+    def run():
+        for ids, mask in batches:
+            states = model(input_ids=ids, attention_mask=mask).last_hidden_state
+            F.normalize((states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
 
     return run
 
