@@ -428,7 +428,8 @@ bool Machine::call(const PickleValue& callee, const PickleValue& arguments) {
   require(arguments.kind == Kind::tuple, "the arguments of ", callee.text, " are a ", name_of(arguments.kind),
           ", expected a tuple");
   const std::string_view name = callee.text;
-  if (name == "collections.OrderedDict" || name == "builtins.dict") return make_dict(arguments);
+  if (name == "collections.OrderedDict" || name == "builtins.dict" || name.ends_with(".AttributeDict"))
+    return make_dict(arguments);
   if (name == "collections.defaultdict") return push_items(Kind::dict, {});  // the argument is the default's type
   if (name == "collections.Counter") return make_dict(arguments);
   if (name == "builtins.set" || name == "builtins.frozenset") return make_sequence(Kind::set, arguments);

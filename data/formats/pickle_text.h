@@ -8,7 +8,8 @@
 namespace kg {
 
 // Whether a pickle may name this class or function ("collections.OrderedDict"): containers and plain values of Python,
-// arrays of NumPy, tensors and storages of PyTorch, classes of a TorchScript archive. All of them are data here.
+// arrays of NumPy, tensors and storages of PyTorch, classes of a TorchScript archive, the settings that PyTorch
+// Lightning and OmegaConf leave in checkpoints. All of them are data here.
 bool pickle_may_name(std::string_view name);
 
 // A module under its name in Python 3 and NumPy 1: __builtin__ is builtins, numpy._core is numpy.core.

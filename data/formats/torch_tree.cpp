@@ -106,6 +106,7 @@ class Flattener {
     CHECK_INPUT(condition, name_, ": ", parts...);
   }
   void visit(const std::string& path, const PickleValue& value, int depth);
+  void visit_kind(const std::string& path, const PickleValue& value, int depth);
   void visit_dict(const std::string& path, const PickleValue& dict, int depth);
   void visit_items(const std::string& path, const PickleValue& list, int depth);
   void visit_call(const std::string& path, const PickleValue& call, int depth);
@@ -118,6 +119,7 @@ class Flattener {
 
   const std::string& name_;
   size_t steps_left_;
+  std::vector<const PickleValue*> above_;  // those that hold the one that is visited
   TorchTree tree_;
 };
 
@@ -130,6 +132,14 @@ void Flattener::visit(const std::string& path, const PickleValue& value, int dep
   require(is_utf8(path), "a name is not UTF-8: ", printable(path));
   require(depth <= kMaxDepth, "the pickle nests more than ", kMaxDepth, " levels, at ", printable(path));
   require(steps_left_-- > 0, "the pickle repeats its own parts too often, at ", printable(path));
+  // A part that points back at what holds it, as settings point at their parents, is passed over.
+  if (std::find(above_.begin(), above_.end(), &value) != above_.end()) return;
+  above_.push_back(&value);
+  visit_kind(path, value, depth);
+  above_.pop_back();
+}
+
+void Flattener::visit_kind(const std::string& path, const PickleValue& value, int depth) {
   switch (value.kind) {
     case Kind::dict:
       return visit_dict(path, value, depth);

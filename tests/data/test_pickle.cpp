@@ -117,6 +117,8 @@ TEST(Pickle, ReadsWhatPythonTwoWrote) {
   EXPECT_EQ(parsed("(U\x03"
                    "abc\x8a\x00t."s),
             "('abc', 0)");
+  EXPECT_EQ(parsed("cpytorch_lightning.utilities.parsing\nAttributeDict\n)\x81U\x01lK\x02s."), "{'l': 2}");
+  EXPECT_EQ(parsed("c__builtin__\nlong\n."), "builtins.long");  // how protocol 2 spells int
   EXPECT_EQ(parsed("P12 cpu\n."), "<'12 cpu'>");
 }
 

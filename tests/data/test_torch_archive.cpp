@@ -83,6 +83,14 @@ TEST(TorchArchive, KeepsWhatStandsBesideTheWeights) {
   }
 }
 
+// Settings of OmegaConf beside the weights, as PyTorch Lightning stores them: each knows its parent, in circles.
+TEST(TorchArchive, PassesOverSettings) {
+  const TorchArchive archive = open_torch_archive(kArchives / "settings.ckpt");
+  EXPECT_EQ(section_of(archive, "").tensors.size(), 1u);
+  EXPECT_EQ(archive.sections, (std::vector<std::string>{"state_dict"}));
+  EXPECT_EQ(archive.all.metadata.at("hyper_parameters.cfg._content.a._val"), "1");
+}
+
 TEST(TorchArchive, ReadsArraysOfNumPy) {
   const TorchArchive archive = open_torch_archive(kArchives / "numpy.pt");
   expect_same(*read_all(archive.all).find("mean"), Tensor::from<float>({0, 1, 2, 3, 4, 5}, {2, 3}), "mean");

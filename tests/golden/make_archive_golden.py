@@ -1,6 +1,6 @@
 """Writes archives/: small pickles and PyTorch archives, for the tests of data/formats.
 
-pip install torch numpy; python make_archive_golden.py
+pip install torch numpy safetensors omegaconf; python make_archive_golden.py
 """
 
 import argparse
@@ -12,6 +12,7 @@ import zipfile
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 out = pathlib.Path(__file__).parent / "archives"
@@ -71,6 +72,8 @@ checkpoint = {
 torch.save(checkpoint, out / "zip.pt")
 torch.save(checkpoint, out / "legacy.pt", _use_new_zipfile_serialization=False)
 torch.save({**checkpoint, "mean": np.arange(6.0, dtype=np.float32).reshape(2, 3)}, out / "numpy.pt")
+settings = OmegaConf.create({"a": 1, "b": [1, 2.5, "x", None], "c": {"d": True}, "e": "${a}"})
+torch.save({"state_dict": {"w": base}, "hyper_parameters": {"cfg": settings}}, out / "settings.ckpt")
 torch.save(collections.OrderedDict(list(state.items())[:2]), out / "plain.pt")
 torch.save({"net": {"w": base}, "ema": {"w": base}, "opt_net": {"w": base}}, out / "sections.pt")
 with zipfile.ZipFile(out / "zip.pt") as source, zipfile.ZipFile(out / "deflated.pt", "w", zipfile.ZIP_DEFLATED) as target:
