@@ -159,10 +159,10 @@ MovementAutoencoder::MovementAutoencoder(const EvaluatorConfig& c)
 MovementAutoencoder::Loss MovementAutoencoder::loss(const Tensor& x) const {
   constexpr double kWeight = 0.001;
   const Var frames = x.slice(2, 0, x.size(2) - kContacts).contiguous();
-  const Var z = movement_encoder(in_dtype(frames, dtype()));
+  const Var code = movement_encoder(in_dtype(frames, dtype())), z = in_dtype(code, x.dtype());
   const int64_t steps = z.size(1);
   Loss l;
-  l.reconstruction = l1_loss(in_dtype(movement_decoder(z), x.dtype()), x);
+  l.reconstruction = l1_loss(in_dtype(movement_decoder(code), x.dtype()), x);
   l.sparsity = mean(abs(z));
   l.smoothness = l1_loss(slice(z, 1, 1, steps), slice(z, 1, 0, steps - 1));
   l.total = l.reconstruction + kWeight * l.sparsity + kWeight * l.smoothness;

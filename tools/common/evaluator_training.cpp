@@ -181,7 +181,8 @@ std::vector<double> validate(const Evaluator& model, const PairSource& pairs) {
   const Pairs p = pairs.take(all);
   const Tensor text = model.embed_text(p.tokens), motion = model.embed_motion(p.motions, p.frames);
   const int64_t count = int64_t(all.size());
-  std::vector<double> values{matching_loss(text, motion, partners(count, count > 1)).total.item()};
+  // Neighbours may be a motion and its mirror image under one caption.
+  std::vector<double> values{matching_loss(text, motion, partners(count, count / 2)).total.item()};
   if (count < kPool) return values;
   const Matching match = matching_score(text, motion, all, kPool);
   values.insert(values.end(), {match.r_precision[0], match.r_precision[2], match.mm_dist});

@@ -39,22 +39,48 @@ std::string gpt_arguments(const std::string& device, const std::string& out, int
   return SmallModel::get().train_gpt() + "--schedule constant --eval-every 4 --quiet --device " + device +
          " --max-iters " + std::to_string(iterations) + " --out " + out;
 }
+std::string evaluator_arguments(const std::string& device, const std::string& out, int iterations = 8) {
+  const std::string steps = std::to_string(iterations);
+  return "--threads 1 --data " + quoted(SmallModel::get().set()) +
+         " --preset tiny --movement-batch 4 --batch-size 4 --eval-every 4 --quiet --device " + device +
+         " --movement-iters " + steps + " --max-iters " + steps + " --out " + out;
+}
 using Arguments = std::string (*)(const std::string&, const std::string&, int);
 
-void expect_the_same_training(const std::string& program, Arguments arguments) {
+void expect_the_same_training(const std::string& program, Arguments arguments,
+                              const std::vector<fs::path>& logs = {"log.csv"}) {
   TemporaryFolder folder;
   ASSERT_EQ(run_in(folder.path(), program, arguments("cpu", "cpu", 8)).code, 0);
   const RunResult cuda = run_emulated(folder.path(), program, arguments("cuda", "cuda", 8));
   ASSERT_EQ(cuda.code, 0) << cuda.output;
-  const std::vector<double> want = last_row(folder / "cpu/log.csv"), got = last_row(folder / "cuda/log.csv");
-  ASSERT_GT(want.size(), 5u);
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < want.size(); ++i)
-    EXPECT_NEAR(got[i], want[i], 1e-3 * std::fabs(want[i]) + 1e-6) << "column " << i;
+  for (const fs::path& log : logs) {
+    const std::vector<double> want = last_row(folder / "cpu" / log), got = last_row(folder / "cuda" / log);
+    ASSERT_GT(want.size(), 5u);
+    ASSERT_EQ(got.size(), want.size());
+    for (size_t i = 0; i < want.size(); ++i)
+      EXPECT_NEAR(got[i], want[i], 1e-3 * std::fabs(want[i]) + 1e-6) << log << ", column " << i;
+  }
 }
 
 TEST(CudaPrograms, TokenizerTrainsAsOnTheCpu) { expect_the_same_training("train_tokenizer", tokenizer_arguments); }
 TEST(CudaPrograms, TransformerTrainsAsOnTheCpu) { expect_the_same_training("train_t2mgpt", gpt_arguments); }
+TEST(CudaPrograms, EvaluatorTrainsAsOnTheCpu) {
+  expect_the_same_training("train_evaluator", evaluator_arguments, {"movement/log.csv", "matching/log.csv"});
+}
+TEST(CudaPrograms, EvaluatorTrainsInBf16) {
+  TemporaryFolder folder;
+  ASSERT_EQ(run_emulated(folder.path(), "train_evaluator", evaluator_arguments("cuda", "f32")).code, 0);
+  const RunResult half =
+      run_emulated(folder.path(), "train_evaluator", evaluator_arguments("cuda", "bf16") + " --precision bf16");
+  ASSERT_EQ(half.code, 0) << half.output;
+  for (const char* log : {"movement/log.csv", "matching/log.csv"}) {
+    const std::vector<double> want = last_row(folder / "f32" / log), got = last_row(folder / "bf16" / log);
+    ASSERT_EQ(got.size(), want.size());
+    ASSERT_GT(want.size(), 3u);
+    EXPECT_NEAR(got[1], want[1], 0.02 * want[1]) << log;
+    EXPECT_NE(got[1], want[1]) << log << ": nothing was rounded";
+  }
+}
 
 // Two ranks find one GPU between them, so their sums go by way of the host.
 TEST(CudaPrograms, TwoRanksTrainAsOneProcess) {
