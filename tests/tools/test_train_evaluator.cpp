@@ -1,5 +1,6 @@
 // train_evaluator from end to end: both losses fall, a run that was stopped ends with the bytes of one that was not,
 // what it makes opens and embeds, and what it refuses.
+#include "data/formats/npy.h"
 #include "data/motion/skeleton.h"
 #include "tests/tools/programs.h"
 #include "tools/common/evaluator_files.h"
@@ -102,6 +103,23 @@ TEST(TrainEvaluator, WhatItMakesOpensAndEmbeds) {
     EXPECT_EQ(own[i].first, movement[i].first);
     EXPECT_EQ(own[i].second.to_vector(), movement[i].second.to_vector()) << own[i].first;
   }
+}
+
+// Files as the published word vectors have them.
+TEST(TrainEvaluator, GivenWordVectorsStayAsTheyAre) {
+  TemporaryFolder folder;
+  const Tensor vectors = Tensor::empty({4, 300});
+  fill_normal(vectors, 0, 1, {1, 2});
+  write_npy(folder / "our_vab_data.npy", vectors);
+  spill(folder / "our_vab_words.pkl", "(lVsos\naVeos\naVunk\naVwalk\na.");
+  spill(folder / "our_vab_idx.pkl", "(dVsos\nI0\nsVeos\nI1\nsVunk\nI2\nsVwalk\nI3\ns.");
+  const RunResult result =
+      run_in(folder.path(), "train_evaluator", "--vectors . --out run --movement-iters 2 --max-iters 4 " + arguments());
+  ASSERT_EQ(result.code, 0) << result.output;
+  const TrainedEvaluator run = open_evaluator(folder / "run");
+  EXPECT_EQ(run.model->words().words(), (std::vector<std::string>{"sos", "eos", "unk", "walk"}));
+  EXPECT_EQ(run.model->word_vectors.weight.value.to_vector(), vectors.to_vector());
+  EXPECT_EQ(run.model->config().words, 300);
 }
 
 void refused(const std::string& arguments, int code, const std::string& part) {

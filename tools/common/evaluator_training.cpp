@@ -189,10 +189,9 @@ std::vector<double> validate(const Evaluator& model, const PairSource& pairs) {
   return values;
 }
 
-int train_matching(const Job& job, const Dataset& train, const Dataset& validation, const RunFolder& folder,
-                   const std::filesystem::path& movements) {
-  const EvaluatorStage& stage = job.recipe.matching;
-  const bool quiet = job.training.run.quiet;
+// With the movement encoder of stage one, frozen, and the vocabulary of --vectors or of the captions.
+std::unique_ptr<Evaluator> make_evaluator(const Job& job, const Dataset& train,
+                                          const std::filesystem::path& movements) {
   default_generator() = {job.training.run.seed, 0};
   MovementAutoencoder autoencoder(job.recipe.model);
   load_movement_weights(autoencoder, job.recipe.model, job.statistics, read_checkpoint(movements, kMovementKind),
@@ -203,15 +202,24 @@ int train_matching(const Job& job, const Dataset& train, const Dataset& validati
     given.words = words_of(train, job.recipe.min_count);
   else
     given = read_word_vectors(job.training.vectors), sizes.words = given.vectors.size(1);
-  Evaluator model(sizes, std::move(given.words), given.vectors);
-  model.movement_encoder.load_state_dict(autoencoder.movement_encoder.state_dict(), movements.string());
-  model.movement_encoder.set_requires_grad(false);
-  model.eval();  // the frozen encoder draws no dropout, and nothing else has any
-  model.to(job.device);
-  say(quiet, "evaluator " + job.training.preset + ": " + std::to_string(model.parameter_count()) +
-                 " parameters, vocabulary of " + std::to_string(model.words().size()) + " words, " +
-                 (model.trains_words() ? "trained with it" : "from " + job.training.vectors.string()));
+  auto model = std::make_unique<Evaluator>(sizes, std::move(given.words), given.vectors);
+  model->movement_encoder.load_state_dict(autoencoder.movement_encoder.state_dict(), movements.string());
+  model->movement_encoder.set_requires_grad(false);
+  model->eval();  // the frozen encoder draws no dropout, and nothing else has any
+  model->to(job.device);
+  say(job.training.run.quiet,
+      "evaluator " + job.training.preset + ": " + std::to_string(model->parameter_count()) +
+          " parameters, vocabulary of " + std::to_string(model->words().size()) + " words, " +
+          (model->trains_words() ? "trained with it" : "from " + job.training.vectors.string()));
+  return model;
+}
 
+int train_matching(const Job& job, const Dataset& train, const Dataset& validation, const RunFolder& folder,
+                   const std::filesystem::path& movements) {
+  const EvaluatorStage& stage = job.recipe.matching;
+  const uint64_t seed = job.training.run.seed;
+  const std::unique_ptr<Evaluator> made = make_evaluator(job, train, movements);
+  Evaluator& model = *made;
   NamedParameters text = model.text_encoder.named_parameters();
   if (model.trains_words()) text.emplace_back("word_vectors.weight", &model.word_vectors.weight);
   NamedParameters motion = model.motion_encoder.named_parameters();
@@ -221,17 +229,17 @@ int train_matching(const Job& job, const Dataset& train, const Dataset& validati
       job, folder, kEvaluatorKind, optimizer,
       [&](const TensorFile& file, const std::string& at) { load_evaluator_weights(model, job.statistics, file, at); });
 
-  const PairSource pairs(train, job.statistics, job.training.run.seed), held_out(validation, job.statistics, 0);
-  ShuffledOrder order(pairs.size(), stage.batch, job.training.run.seed);
+  const PairSource pairs(train, job.statistics, seed), held_out(validation, job.statistics, 0);
+  ShuffledOrder order(pairs.size(), stage.batch, seed);
   TrainingLoop loop = loop_of(job, stage, kEvaluatorKind, steps_of(stage, order.batches_per_epoch()));
-  CapturedStep step(job.device, true, loop.title, quiet);
+  CapturedStep step(job.device, true, loop.title, job.training.run.quiet);
   const bool captured = job.device != Device::cpu;  // a captured step needs inputs of one shape
   loop.step_columns = {"loss", "positive", "negative", "lr"};
   loop.step = [&](int64_t i) -> std::vector<double> {
     std::vector<int64_t> items;
     for (int64_t b = 0; b < stage.batch; ++b) items.push_back(order.at(i * stage.batch + b));
     const Pairs p = pairs.take(items, i * stage.batch);
-    const int64_t shift = 1 + draw(job.training.run.seed, i, 23).below(0, uint32_t(stage.batch - 1));
+    const int64_t shift = 1 + draw(seed, i, 23).below(0, uint32_t(stage.batch - 1));
     const MotionBatch motions = model.prepare_motion(p.motions, p.frames, captured ? kEvaluatorFrames : 0);
     const SentenceBatch texts = model.prepare_text(p.tokens, captured ? kSentence : 0);
     const double lr = rate(stage, i, loop.max_iters);
@@ -259,7 +267,7 @@ int train_matching(const Job& job, const Dataset& train, const Dataset& validati
     loop.evaluate = [&] { return validate(model, held_out); };
   }
   loop.model_file = [&] { return evaluator_file(model, job.statistics); };
-  return run_training(loop, folder, optimizer, state, quiet);
+  return run_training(loop, folder, optimizer, state, job.training.run.quiet);
 }
 
 }  // namespace
