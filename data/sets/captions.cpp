@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "data/formats/file.h"
+#include "data/text/pos_tagger.h"
 #include "data/text/words.h"
 #include "tensor/error.h"
 
@@ -191,6 +192,18 @@ std::string format_captions(const std::vector<Caption>& captions) {
     text += '#' + format_seconds(caption.start) + '#' + format_seconds(caption.end) + '\n';
   }
   return text;
+}
+
+int tag_untagged(std::vector<Caption>& captions) {
+  int count = 0;
+  for (Caption& caption : captions) {
+    const bool tagged = std::any_of(caption.tokens.begin(), caption.tokens.end(),
+                                    [](const std::string& token) { return !token.ends_with("/OTHER"); });
+    if (tagged) continue;
+    caption.tokens = tag_caption(caption.text);
+    ++count;
+  }
+  return count;
 }
 
 std::string mirrored_text(const std::string& caption) {

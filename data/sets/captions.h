@@ -24,6 +24,9 @@ std::vector<Caption> parse_captions(std::string_view text, const std::string& fi
                                     std::vector<std::string>* bad = nullptr);
 std::string format_captions(const std::vector<Caption>& captions);
 
+// Gives parts of speech to captions that nobody has tagged: without tokens, or OTHER everywhere. Returns how many.
+int tag_untagged(std::vector<Caption>& captions);
+
 // A caption for the mirrored motion: left and right, clockwise and counterclockwise exchanged.
 std::string mirrored_text(const std::string& caption);
 

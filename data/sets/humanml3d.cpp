@@ -23,6 +23,7 @@ struct ClipFiles {
   Tensor features;
   std::vector<Caption> captions;
   std::vector<std::string> bad_captions;
+  int tagged = 0;
 };
 
 // Not there; what cannot be seen for want of permission is left to the reader, which says so.
@@ -56,6 +57,7 @@ ClipFiles read_clip(const fs::path& root, const std::string& name, const LoadOpt
   const fs::path text = root / "texts" / (name + ".txt");
   if (!is_absent(text))
     clip.captions = parse_captions(read_file(text, kMaxTextBytes), text.string(), &clip.bad_captions);
+  clip.tagged = tag_untagged(clip.captions);
   return clip;
 }
 
@@ -77,6 +79,7 @@ void add_items(Dataset& set, const std::string& name, ClipFiles& clip, const Loa
     if (fits(frames)) set.items.push_back({name, clip.features, {}});
     return;
   }
+  set.tagged += clip.tagged;
   set.bad_captions.insert(set.bad_captions.end(), clip.bad_captions.begin(), clip.bad_captions.end());
   if (clip.captions.empty()) return void(++set.without_caption);
   if (!fits(frames)) return;  // as in the reference, a clip of another length gives no sub-clips either
@@ -146,6 +149,7 @@ std::string Dataset::summary() const {
   add(wrong_length, "too short or too long");
   add(without_caption, "without caption");
   add(int64_t(bad_captions.size()), "bad caption lines");
+  add(tagged, "captions tagged by rules");
   return text.str();
 }
 

@@ -40,6 +40,7 @@ struct Dataset {
   int64_t absent = 0, not_finite = 0;     // clips left out: no .npy file, NaN or infinity
   int64_t wrong_length = 0;               // clips and sub-clips left out
   int64_t without_caption = 0;            // clips left out
+  int64_t tagged = 0;                     // captions that came without parts of speech and were tagged by rules
   std::vector<std::string> bad_captions;  // caption lines left out, with file, line and reason
   std::string summary() const;            // one line
 };

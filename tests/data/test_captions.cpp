@@ -54,6 +54,16 @@ TEST(Captions, FormatIsReadBack) {
   EXPECT_EQ(format_captions(parse_captions(joined, "x")), "he runs##0.0#0.0\nhe jumps##0.0#0.0\n");
 }
 
+TEST(Captions, UntaggedOnesAreTagged) {
+  std::vector<Caption> captions = parse_captions(
+      "a man kicks#a/OTHER man/OTHER kicks/OTHER#0.0#0.0\nhe walks##0.0#0.0\nhe sits#he/X sit/OTHER#0.0#0.0\n",
+      "x.txt");
+  EXPECT_EQ(tag_untagged(captions), 2);
+  EXPECT_EQ(captions[0].tokens, (std::vector<std::string>{"a/DET", "man/NOUN", "kick/VERB"}));
+  EXPECT_EQ(captions[1].tokens, (std::vector<std::string>{"he/PRON", "walk/VERB"}));
+  EXPECT_EQ(captions[2].tokens, (std::vector<std::string>{"he/X", "sit/OTHER"}));
+}
+
 TEST(Captions, MirroredText) {
   EXPECT_EQ(mirrored_text("raises the left arm, then the RIGHT."), "raises the right arm, then the Left.");
   EXPECT_EQ(mirrored_text("Left-handed, leftwards; leftover upright bright rightly"),

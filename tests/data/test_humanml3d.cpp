@@ -148,7 +148,7 @@ TEST_F(Layout, LeavesOutAndCounts) {
   EXPECT_NE(set.bad_captions[1].find("clip7.txt, line 1"), std::string::npos);
   EXPECT_EQ(set.summary(),
             "19 items from 24 clips, 1 without file, 1 with NaN, 1 too short or too long, 2 without caption, 2 bad "
-            "caption lines");
+            "caption lines, 1 captions tagged by rules");
 }
 
 TEST_F(Layout, ReadsDoubles) {

@@ -68,7 +68,6 @@ void EvaluationRun::facts() {
   if (embedder_) report.facts.emplace_back("evaluator", embedder_->name);
   report.facts.emplace_back("repeats", std::to_string(options_.repeats));
   report.facts.emplace_back("seed", std::to_string(set_.seed));
-  if (set_.tagged > 0) note(std::to_string(set_.tagged) + " captions had no parts of speech and were tagged by rules");
   if (contender_.generate && options_.generations_once)
     note("one generation serves all repeats (--generations-once): intervals are those of pools and subsets only");
   if (!contender_.ready.empty())

@@ -4,7 +4,6 @@
 #include <map>
 
 #include "data/formats/npy.h"
-#include "data/text/pos_tagger.h"
 #include "tensor/ops.h"
 #include "tensor/parallel.h"
 
@@ -14,17 +13,6 @@ namespace {
 constexpr int64_t kUnit = 4;                             // frames of one step of the evaluators
 constexpr size_t kMotions = 512;                         // embedded at once
 constexpr uint64_t kLimit = 1, kCaption = 2, kCrop = 3;  // uses of the seed
-
-int64_t tag(Dataset& data) {
-  int64_t count = 0;
-  for (Item& item : data.items)
-    for (Caption& caption : item.captions)
-      if (untagged(caption)) {
-        caption.tokens = tag_caption(caption.text);
-        ++count;
-      }
-  return count;
-}
 
 void keep_some(Dataset& data, int64_t limit, uint64_t seed) {
   const int64_t count = int64_t(data.items.size());
@@ -43,11 +31,6 @@ int64_t seen_frames(const Tensor& motion) { return std::min(motion.size(0), kEva
 
 }  // namespace
 
-bool untagged(const Caption& caption) {
-  return std::all_of(caption.tokens.begin(), caption.tokens.end(),
-                     [](const std::string& token) { return token.ends_with("/OTHER"); });
-}
-
 EvaluationSet load_evaluation_set(const std::filesystem::path& root, const std::string& split, int64_t limit,
                                   uint64_t seed) {
   EvaluationSet set;
@@ -56,7 +39,6 @@ EvaluationSet load_evaluation_set(const std::filesystem::path& root, const std::
   keep_some(set.data, limit, seed);
   CHECK_INPUT(set.size() >= kFewestItems, root.string(), ", split ", split, ": ", set.size(),
               " items to evaluate, at least ", kFewestItems, " are needed");
-  set.tagged = tag(set.data);
   int captions = 0;
   for (const Item& item : set.data.items) {
     set.first.push_back(captions);

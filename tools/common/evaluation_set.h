@@ -26,7 +26,6 @@ inline constexpr int64_t kFewestItems = 3;        // R-Precision top 3 needs the
 struct EvaluationSet {
   Dataset data;
   uint64_t seed = 0;
-  int64_t tagged = 0;      // captions that came without parts of speech
   std::vector<int> first;  // of item i in the list of all captions
 
   int64_t size() const { return int64_t(data.items.size()); }
@@ -36,12 +35,9 @@ struct EvaluationSet {
   Crop crop(int64_t i, int version) const;
   Tensor cropped(int64_t i, int version) const;
 };
-// The first `limit` items in a random order where limit > 0. Captions without tags are tagged.
+// The first `limit` items in a random order where limit > 0.
 EvaluationSet load_evaluation_set(const std::filesystem::path& root, const std::string& split, int64_t limit,
                                   uint64_t seed);
-
-// A caption that nobody has tagged: without tokens, or OTHER everywhere.
-bool untagged(const Caption& caption);
 
 // Rows for motions (T, 263); what is beyond 196 frames is not seen. An Error that says `what` and the number of the
 // motion for one that is not finite or has fewer than 4 frames.

@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "data/formats/file.h"
-#include "data/text/pos_tagger.h"
 #include "models/metrics/rareness.h"
 #include "models/metrics/retrieval.h"
 #include "tools/common/evaluation_run.h"
@@ -47,10 +46,9 @@ std::vector<std::vector<std::string>> training_tokens(const std::filesystem::pat
     const std::filesystem::path path = data / "texts" / (name + ".txt");
     if (!std::filesystem::exists(path)) continue;
     std::vector<std::string> bad;  // the loader of the set reports them
-    for (Caption& caption : parse_captions(read_file(path, 16 << 20), path.string(), &bad)) {
-      if (untagged(caption)) caption.tokens = tag_caption(caption.text);
-      tokens.insert(std::move(caption.tokens));
-    }
+    std::vector<Caption> captions = parse_captions(read_file(path, 16 << 20), path.string(), &bad);
+    tag_untagged(captions);
+    for (Caption& caption : captions) tokens.insert(std::move(caption.tokens));
   }
   return {tokens.begin(), tokens.end()};
 }
