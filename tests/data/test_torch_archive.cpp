@@ -260,8 +260,7 @@ TEST(TorchArchive, SurvivesEveryCutAndDamage) {
     EXPECT_FALSE(accepted(parse, bytes.substr(0, bytes.size() - 1))) << name;
     EXPECT_TRUE(accepted(parse, bytes)) << name;
   }
-  EXPECT_GT(survive_corruption(parse, golden("legacy.pt")), 0);
-  for (const char* name : {"zip.pt", "jit.pt"}) {
+  for (const char* name : {"legacy.pt", "zip.pt", "jit.pt"}) {
     std::string bytes = golden(name);
     int good = 0;
     for (size_t bit = 0; bit < 8 * bytes.size(); bit += 5) {
@@ -269,7 +268,7 @@ TEST(TorchArchive, SurvivesEveryCutAndDamage) {
       good += accepted(parse, bytes);
       bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
     }
-    EXPECT_GT(good, 0) << name;  // padding and dates are not read
+    EXPECT_GT(good, 0) << name;  // changed elements are elements; padding and dates are not read
   }
 }
 
