@@ -194,8 +194,8 @@ struct CodeStatistics {
   Tensor counts, sums;
 };
 CodeStatistics code_statistics(const Tensor& ids, const Tensor& x, int64_t codes);
-// f64 (2): entropy -sum p log(p + 1e-7) of p = counts / rows, and the number of codes that are used.
-Tensor code_use(const Tensor& counts, int64_t rows);
+// f64 (2): entropy -sum p log(p + 1e-7) of p = counts / sum(counts), and the number of codes that are used.
+Tensor code_use(const Tensor& counts);
 // In place: a code whose count n is below reset_below becomes its row of `spare` (K, C) (if `reset`), any other with
 // n > 1e-6 becomes code_sum / n (if `average`). n is of code_count if `average`, else of counts.
 void update_codebook(const Tensor& codebook, const Tensor& code_sum, const Tensor& code_count, const Tensor& counts,

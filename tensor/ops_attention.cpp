@@ -101,9 +101,9 @@ CodeStatistics code_statistics(const Tensor& ids, const Tensor& x, int64_t codes
   embedding_backward(sums, x, ids);
   return {counts.reshape({codes}), sums};
 }
-Tensor code_use(const Tensor& counts, int64_t rows) {
+Tensor code_use(const Tensor& counts) {
   const Tensor use = Tensor::empty({2}, Dtype::f64, counts.device());
-  DISPATCH(counts.device(), code_use_forward, use, counts.contiguous(), rows);
+  DISPATCH(counts.device(), code_use_forward, use, counts.contiguous());
   return use;
 }
 void update_codebook(const Tensor& codebook, const Tensor& code_sum, const Tensor& code_count, const Tensor& counts,

@@ -62,8 +62,11 @@ Tensor Quantizer::tile(const Tensor& own) const {
   const Tensor x = first_rows_over_ranks(own, k);
   const int64_t n = x.size(0);
   if (n == k) return x;
-  const Tensor out = Tensor::empty({k, d}, x.dtype(), x.device());
-  fill_normal(out, 0, 0.01 / std::sqrt(double(d)), default_generator().next());
+  // Random signs: like noise of a normal distribution they tell copies of a vector apart, and they are the same bits on
+  // every device, drawn where they are needed.
+  const double size = 0.01 / std::sqrt(double(d));
+  const Tensor ones = Tensor::ones({k, d}, x.dtype(), x.device());
+  const Tensor out = affine(dropout(ones, 0.5, default_generator().next()), size, -size);
   for (int64_t at = 0; at < k; at += n) {
     const int64_t rows = std::min(n, k - at);
     add_(out.slice(0, at, at + rows), x.slice(0, 0, rows));
@@ -110,12 +113,8 @@ Quantizer::Output Quantizer::operator()(const Var& in) {
     out.loss = out.loss + mse_loss(reshape(embedding(codebook, q.ids), x.shape()), detach(x));
 
   const CodeStatistics batch = code_statistics(q.ids, flat, k);
-  int64_t vectors = flat.size(0);
-  if (training() && world().size() > 1) {
-    world().all_reduce_sum(batch.counts);
-    vectors = int64_t(sum(batch.counts).item());
-  }
-  out.use = code_use(batch.counts, vectors);
+  if (training()) world().all_reduce_sum(batch.counts);
+  out.use = code_use(batch.counts);
   if (training() && update_ != CodebookUpdate::learned) {
     NoGrad guard;
     update(flat, batch);

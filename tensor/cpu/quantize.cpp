@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "tensor/cpu/matmul.h"
 #include "tensor/cpu/scratch.h"
@@ -55,10 +56,12 @@ void nearest_code_forward(const Tensor& ids, const Tensor& x, const Tensor& code
   });
 }
 
-void code_use_forward(const Tensor& use, const Tensor& counts, int64_t rows) {
+void code_use_forward(const Tensor& use, const Tensor& counts) {
+  const std::vector<double> n_of = counts.to_vector();
+  const double rows = std::max(1.0, std::accumulate(n_of.begin(), n_of.end(), 0.0));
   double entropy = 0, used = 0;
-  for (double n : counts.to_vector()) {
-    const double p = n / double(rows);
+  for (double n : n_of) {
+    const double p = n / rows;
     entropy -= p * std::log(p + 1e-7);
     used += n > 0;
   }

@@ -14,7 +14,8 @@ struct Conv {
   int stride, padding, dilation;
   Dtype dtype;
 };
-void conv_forward(const Conv& c, const void* x, const void* w, void* y);
+// bias (O) may be null. False: y is there without the bias, which the library does not add for this convolution.
+bool conv_forward(const Conv& c, const void* x, const void* w, const void* bias, void* y);
 void conv_backward_input(const Conv& c, const void* gy, const void* w, void* gx);
 void conv_backward_weight(const Conv& c, const void* gy, const void* x, void* gw);  // gw of c.dtype, overwritten
 

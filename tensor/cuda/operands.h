@@ -9,9 +9,10 @@ namespace kg::cuda {
 template <int K>
 struct Operands {
   int rank = 0;
+  bool small = true;  // element numbers fit 32 bits, which divide several times faster
   int64_t shape[kMaxRank], stride[K][kMaxRank];
 
-  explicit Operands(const cpu::Walk<K>& walk) : rank(walk.shape.rank()) {
+  explicit Operands(const cpu::Walk<K>& walk) : rank(walk.shape.rank()), small(walk.shape.numel() < int64_t(1) << 31) {
     for (int axis = 0; axis < rank; ++axis) {
       shape[axis] = walk.shape[axis];
       for (int k = 0; k < K; ++k) stride[k][axis] = walk.strides[size_t(k)][axis];
@@ -26,14 +27,27 @@ struct Operands {
     return all;
   }
   // Where element i of each operand stands.
-  KG_HD void place(int64_t i, int64_t (&at)[K]) const {
+  KG_HD void place(int64_t i, int64_t (&at)[K]) const { small ? place_by(uint32_t(i), at) : place_by(uint64_t(i), at); }
+
+ private:
+  template <class Index>
+  KG_HD void place_by(Index i, int64_t (&at)[K]) const {
     for (int k = 0; k < K; ++k) at[k] = 0;
     for (int axis = rank - 1; axis >= 0; --axis) {
-      const int64_t j = i % shape[axis];
-      i /= shape[axis];
+      const Index rest = axis > 0 ? i / Index(shape[axis]) : 0;
+      const int64_t j = int64_t(i - rest * Index(shape[axis]));
       for (int k = 0; k < K; ++k) at[k] += j * stride[k][axis];
+      i = rest;
     }
   }
 };
+
+// Dense operands that can be read 16 bytes at a time.
+template <int K>
+bool packs(const Operands<K>& o, const std::array<const Tensor*, K>& tensors) {
+  bool all = o.dense();
+  for (const Tensor* t : tensors) all = all && reinterpret_cast<uintptr_t>(t->raw()) % 16 == 0;
+  return all;
+}
 
 }  // namespace kg::cuda

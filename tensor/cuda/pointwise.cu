@@ -16,7 +16,7 @@ KG_HD inline float wide(T x) {
   return float(x);
 }
 
-// out[i] = fn(in[0][i], in[1][i], ...) for dense operands; N elements of 16 bytes at a time, then the rest.
+// out[i] = fn(in[0][i], in[1][i], ...) for dense operands; N elements at a time, 16 bytes of T, then the rest.
 template <class T, class Fn, class... In>
 __global__ void map_dense(int64_t n, Fn fn, Ptr<T> out, In... in) {
   constexpr int N = 16 / sizeof(T);
@@ -73,14 +73,6 @@ __global__ void equal_strided(int64_t n, Operands<3> o, Ptr<uint8_t> out, Ptr<co
   }
 }
 
-// Dense operands that can be read 16 bytes at a time.
-template <int K>
-bool packs(const Operands<K>& o, const std::array<const Tensor*, K>& tensors) {
-  bool all = o.dense();
-  for (const Tensor* t : tensors) all = all && reinterpret_cast<uintptr_t>(t->raw()) % 16 == 0;
-  return all;
-}
-
 template <class T, class Fn>
 void map1(const char* name, const Tensor& out, const Tensor& x, Fn fn) {
   const Operands<2> o({&out, &x});
@@ -92,29 +84,29 @@ void map1(const char* name, const Tensor& out, const Tensor& x, Fn fn) {
     launch(name, map1_strided<T, Fn, T>, blocks_for(n, kThreads), kThreads, n, o, fn, pointer<T>(out),
            pointer<const T>(x));
 }
-template <class T, class Fn>
+template <class T, class X = T, class Y = T, class Fn>
 void map2(const char* name, const Tensor& out, const Tensor& x, const Tensor& y, Fn fn) {
   const Operands<3> o({&out, &x, &y});
   const int64_t n = out.numel();
   if (packs<3>(o, {&out, &x, &y}))
-    launch(name, map_dense<T, Fn, Ptr<const T>, Ptr<const T>>,
+    launch(name, map_dense<T, Fn, Ptr<const X>, Ptr<const Y>>,
            blocks_for(ceil_div(n, 16 / int64_t(sizeof(T))), kThreads), kThreads, n, fn, pointer<T>(out),
-           pointer<const T>(x), pointer<const T>(y));
+           pointer<const X>(x), pointer<const Y>(y));
   else
-    launch(name, map2_strided<T, Fn, T, T>, blocks_for(n, kThreads), kThreads, n, o, fn, pointer<T>(out),
-           pointer<const T>(x), pointer<const T>(y));
+    launch(name, map2_strided<T, Fn, X, Y>, blocks_for(n, kThreads), kThreads, n, o, fn, pointer<T>(out),
+           pointer<const X>(x), pointer<const Y>(y));
 }
-template <class T, class Fn>
+template <class T, class X = T, class Y = T, class Z = T, class Fn>
 void map3(const char* name, const Tensor& out, const Tensor& x, const Tensor& y, const Tensor& z, Fn fn) {
   const Operands<4> o({&out, &x, &y, &z});
   const int64_t n = out.numel();
   if (packs<4>(o, {&out, &x, &y, &z}))
-    launch(name, map_dense<T, Fn, Ptr<const T>, Ptr<const T>, Ptr<const T>>,
+    launch(name, map_dense<T, Fn, Ptr<const X>, Ptr<const Y>, Ptr<const Z>>,
            blocks_for(ceil_div(n, 16 / int64_t(sizeof(T))), kThreads), kThreads, n, fn, pointer<T>(out),
-           pointer<const T>(x), pointer<const T>(y), pointer<const T>(z));
+           pointer<const X>(x), pointer<const Y>(y), pointer<const Z>(z));
   else
-    launch(name, map3_strided<T, Fn, T, T, T>, blocks_for(n, kThreads), kThreads, n, o, fn, pointer<T>(out),
-           pointer<const T>(x), pointer<const T>(y), pointer<const T>(z));
+    launch(name, map3_strided<T, Fn, X, Y, Z>, blocks_for(n, kThreads), kThreads, n, o, fn, pointer<T>(out),
+           pointer<const X>(x), pointer<const Y>(y), pointer<const Z>(z));
 }
 
 // What a launch computes, as function objects: kernels take them by value.
@@ -192,9 +184,7 @@ KG_BINARY_OPS(KG_DEFINE)
 void where_forward(const Tensor& z, const Tensor& mask, const Tensor& x, const Tensor& y) {
   for_device_float(z.dtype(), "where", [&](auto zero) {
     using T = decltype(zero);
-    const Operands<4> o({&z, &mask, &x, &y});
-    launch("where", map3_strided<T, Choose, uint8_t, T, T>, blocks_for(z.numel(), kThreads), kThreads, z.numel(), o,
-           Choose{}, pointer<T>(z), pointer<const uint8_t>(mask), pointer<const T>(x), pointer<const T>(y));
+    map3<T, uint8_t>("where", z, mask, x, y, Choose{});
   });
 }
 
@@ -210,10 +200,7 @@ void equal_forward(const Tensor& z, const Tensor& x, const Tensor& y) {
 // The target may be f32 where x is bf16: gradients accumulate in f32.
 void add_inplace(const Tensor& target, const Tensor& x, double scale) {
   if (target.dtype() == Dtype::f32 && x.dtype() == Dtype::bf16) {
-    const Operands<3> o({&target, &target, &x});
-    launch("add_", map2_strided<float, AddScaled, float, bf16>, blocks_for(target.numel(), kThreads), kThreads,
-           target.numel(), o, AddScaled{float(scale)}, pointer<float>(target), pointer<const float>(target),
-           pointer<const bf16>(x));
+    map2<float, float, bf16>("add_", target, target, x, AddScaled{float(scale)});
     return;
   }
   for_device_float(target.dtype(), "add_",

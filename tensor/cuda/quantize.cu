@@ -89,10 +89,12 @@ __global__ void nearest_of_shares(int64_t rows, int64_t shares, Ptr<const float>
   ids[row] = code;
 }
 
-// {-sum p log(p + 1e-7), number of codes with n > 0} for p = n / rows; one block.
-__global__ void use_of_codes(int64_t codes, double rows, Ptr<const float> counts, Ptr<double> use) {
+// {-sum p log(p + 1e-7), number of codes with n > 0} for p = n / (sum of all n, or 1); one block.
+__global__ void use_of_codes(int64_t codes, Ptr<const float> counts, Ptr<double> use) {
   KG_SHARED(double, part, 32);
-  double entropy = 0, used = 0;
+  double rows = 0, entropy = 0, used = 0;
+  for (int64_t k = threadIdx.x; k < codes; k += kThreads) rows += double(counts[k]);
+  rows = std::max(1.0, block_sum(rows, part));
   for (int64_t k = threadIdx.x; k < codes; k += kThreads) {
     const double p = double(counts[k]) / rows;
     entropy -= p * std::log(p + 1e-7);
@@ -137,9 +139,8 @@ void nearest_code_forward(const Tensor& ids, const Tensor& x, const Tensor& code
          pointer<const float>(distances), pointer<const int32_t>(found), pointer<int32_t>(ids));
 }
 
-void code_use_forward(const Tensor& use, const Tensor& counts, int64_t rows) {
-  launch("code_use", use_of_codes, {1}, kThreads, counts.numel(), double(rows), pointer<const float>(counts),
-         pointer<double>(use));
+void code_use_forward(const Tensor& use, const Tensor& counts) {
+  launch("code_use", use_of_codes, {1}, kThreads, counts.numel(), pointer<const float>(counts), pointer<double>(use));
 }
 
 void update_codebook(const Tensor& codebook, const Tensor& code_sum, const Tensor& code_count, const Tensor& counts,

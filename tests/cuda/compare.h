@@ -31,8 +31,19 @@ inline Tensor random_ids(int64_t n, int64_t below, uint64_t stream) {
 inline Tensor on_device(const Tensor& x, Dtype dtype, int64_t shift = 0) {
   const Tensor whole = Tensor::zeros({x.numel() + shift}, dtype, Device::cuda);
   const Tensor view = whole.slice(0, shift, x.numel() + shift).reshape(x.shape());
-  view.copy_from(x.to(dtype).to(Device::cuda));
+  if (x.numel() > 0) view.copy_from(x.to(dtype).to(Device::cuda));
   return view;
+}
+struct Twin {
+  Tensor cuda, cpu;
+};
+// The same values on the device in `dtype` and on the CPU in f64. A misaligned tensor begins one element after a whole
+// number of 16 bytes.
+inline Twin twin_of(const Tensor& values, Dtype dtype, bool misaligned = false) {
+  return {on_device(values, dtype, misaligned), values.to(dtype).to(Dtype::f64)};
+}
+inline Twin random_twin(const Shape& shape, Dtype dtype, uint64_t stream, bool misaligned = false) {
+  return twin_of(random_values(shape, stream, dtype), dtype, misaligned);
 }
 // |got - want| <= tolerance * (largest |want|), element by element, for sums whose terms cancel; NaN only where NaN is
 // wanted.
@@ -48,6 +59,19 @@ inline void expect_within(const Tensor& got, const Tensor& want, double toleranc
     }
   }
 }
+// For results whose elements stand alone: |cuda - cpu| <= tolerance (1 + |cpu|), and half a unit of the last place more
+// where the result is rounded to bf16, element by element; NaN only where the other is.
+inline void expect_close(const Tensor& cuda, const Tensor& cpu, double tolerance, const std::string& what) {
+  ASSERT_EQ(cuda.shape(), cpu.shape()) << what;
+  const double rounding = cuda.dtype() == Dtype::bf16 ? 0x1p-8 : 0;
+  const std::vector<double> got = cuda.to_vector(), want = cpu.to_vector();
+  for (size_t i = 0; i < want.size(); ++i) {
+    if (std::isnan(want[i]) && std::isnan(got[i])) continue;
+    ASSERT_LE(std::abs(got[i] - want[i]), tolerance * (1 + std::abs(want[i])) + rounding * std::abs(want[i]))
+        << what << ": element " << i << " is " << got[i] << ", on the CPU " << want[i];
+  }
+}
+
 // For a result that was rounded to `dtype` once.
 inline double tolerance_of(Dtype dtype) { return dtype == Dtype::bf16 ? 0x1p-8 : 2e-6; }
 

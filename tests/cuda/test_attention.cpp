@@ -4,7 +4,7 @@
 #include <limits>
 #include <sstream>
 
-#include "tests/cuda/against_cpu.h"
+#include "tests/cuda/compare.h"
 
 namespace kg {
 namespace {

@@ -2,7 +2,7 @@
 // a block, rows that begin anywhere, sums over columns of few and of many rows.
 #include <cmath>
 
-#include "tests/cuda/against_cpu.h"
+#include "tests/cuda/compare.h"
 
 namespace kg {
 namespace {

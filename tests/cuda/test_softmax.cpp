@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/cuda/against_cpu.h"
+#include "tests/cuda/compare.h"
 
 namespace kg {
 namespace {

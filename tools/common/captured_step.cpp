@@ -28,12 +28,16 @@ const std::vector<Tensor>& CapturedStep::run(const std::vector<Tensor>& inputs, 
     graph_.reset();
     runs_ = 0;
   }
-  if (graph_.captured())
+  if (graph_.captured()) {
     graph_.replay();
-  else if (!capture_ || runs_ < kEagerRuns)
+  } else if (!capture_ || runs_ < kEagerRuns) {
     results_ = work(places_);
-  else
+  } else {
+    // The graph has memory of its own; what the steps so far have left is of no more use.
+    results_.clear();
+    release_cache(device_);
     graph_.capture([&] { results_ = work(places_); });
+  }
   ++runs_;
   return results_;
 }

@@ -10,6 +10,7 @@
 #include "data/sets/sampling.h"
 #include "nn/distributed.h"
 #include "tools/common/captured_step.h"
+#include "tools/common/prefetch.h"
 #include "tools/common/training_setup.h"
 
 namespace kg {
@@ -132,29 +133,32 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
   loop.kind = kTokenizerKind;
   loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
   loop.samples = recipe.batch;
-  // A batch with fewer vectors than codes is filled up with noise that the host draws.
-  const bool fills = recipe.batch * recipe.window / kFramesPerToken >= recipe.model.codes;
-  CapturedStep step(device, fills && world().size() == 1, "tokenizer", quiet);
+  CapturedStep step(device, world().size() == 1, "tokenizer", quiet);
+  Prefetch batches(device, recipe.max_iters, [&](int64_t i) -> Prefetch::Rest {
+    return [x = windows.batch(i, int(part.begin), int(part.end))]() -> StepBatch { return {{x}}; };
+  });
   loop.step_columns = {"loss", "reconstruction", "commitment", "position", "perplexity", "codes", "lr"};
   loop.step = [&](int64_t i) -> std::vector<double> {
     tokenizer.model.train();
-    const Tensor x = windows.batch(i, int(part.begin), int(part.end));
+    const StepBatch batch = batches.at(i);
     const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 2.0 / 3);
-    const std::vector<Tensor>& results = step.run({x}, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
-      optimizer.zero_grad();
-      const VqVae::Output out = tokenizer.model(Var(in[0]));
-      const VqVae::Loss loss = tokenizer.model.loss(out, in[0]);
-      backward_over_ranks(loss.total, part, optimizer.parameters());
-      const Tensor& use = out.quantized.use;
-      return {loss.total.value,
-              loss.reconstruction.value,
-              loss.commitment.value,
-              loss.position.value,
-              use.select(0, 0),
-              use.select(0, 1),
-              optimizer.clip_grad_norm_on_device(kNoClip).scale};
-    });
+    const std::vector<Tensor>& results =
+        step.run(batch.inputs, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+          optimizer.zero_grad();
+          const VqVae::Output out = tokenizer.model(Var(in[0]));
+          const VqVae::Loss loss = tokenizer.model.loss(out, in[0]);
+          backward_over_ranks(loss.total, part, optimizer.parameters());
+          const Tensor& use = out.quantized.use;
+          return {loss.total.value,
+                  loss.reconstruction.value,
+                  loss.commitment.value,
+                  loss.position.value,
+                  use.select(0, 0),
+                  use.select(0, 1),
+                  optimizer.clip_grad_norm_on_device(kNoClip).scale};
+        });
     optimizer.step(lr, results.back());
+    batches.advance(i);
     const std::vector<double> read = read_scalars(results);
     std::vector<double> figures = mean_over_ranks({read.begin(), read.begin() + 4}, part.share());
     if (std::isfinite(figures[0]) && !std::isfinite(read.back())) optimizer.fail_diverged();
@@ -313,23 +317,28 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
   loop.samples = recipe.batch;
   CapturedStep step(device, world().size() == 1, "t2m_gpt", quiet);
-  loop.step_columns = {"loss", "accuracy", "gradient", "lr"};
-  loop.step = [&](int64_t i) -> std::vector<double> {
-    model.train(true);
+  Prefetch batches(device, recipe.max_iters, [&](int64_t i) -> Prefetch::Rest {
     std::vector<int64_t> items;
     for (int64_t b = 0; b < recipe.batch; ++b) items.push_back(order.at(i * recipe.batch + b));
     const CaptionedBatch whole = make_batch(train_tokens, items, model.gpt, t.run.seed, i * recipe.batch, true);
-    const Philox noise = draw(t.run.seed, i, 14);
     const double keep = recipe.keep < 0 ? double(draw(t.run.seed, i, 15).uniform(0)) : recipe.keep;
-    const Tensor inputs =
-        corrupt(whole.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous(), keep, recipe.model.codes, noise);
+    const Tensor inputs = corrupt(whole.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous(), keep,
+                                  recipe.model.codes, draw(t.run.seed, i, 14));
     const CaptionedBatch batch = cut(whole, part);
+    return [&, batch, own = inputs.slice(0, part.begin, part.end).contiguous(),
+            targets = gpt_targets(batch.tokens, compute, Device::cpu)]() -> StepBatch {
+      std::vector<Tensor> read_by_step{own, targets.ids, targets.weights};
+      for (const Tensor& words : condition.inputs(batch.captions, compute)) read_by_step.push_back(words);
+      return {read_by_step, double(batch.targets())};
+    };
+  });
+  loop.step_columns = {"loss", "accuracy", "gradient", "lr"};
+  loop.step = [&](int64_t i) -> std::vector<double> {
+    model.train(true);
+    const StepBatch batch = batches.at(i);
     const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 0.5);
-    const SampleTargets targets = gpt_targets(batch.tokens, compute, device);
-    std::vector<Tensor> read_by_step{inputs.slice(0, part.begin, part.end).contiguous(), targets.ids, targets.weights};
-    for (const Tensor& words : condition.inputs(batch.captions, compute)) read_by_step.push_back(words);
     const std::vector<Tensor>& results =
-        step.run(read_by_step, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+        step.run(batch.inputs, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
           const SampleTargets scored{in[1], in[2]};
           optimizer.zero_grad();
           const Var logits = model.gpt(condition(&in[3]), in[0]);
@@ -339,9 +348,10 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
           return {loss.value, gpt_accuracy(logits.value, scored), clip.squared_norm, clip.scale};
         });
     optimizer.step(lr, results.back());
+    batches.advance(i);
     const std::vector<double> read = read_scalars(results);
     const double total = mean_over_ranks({read[0]}, part.share())[0];
-    const double accuracy = mean_over_ranks({read[1]}, double(batch.targets()))[0], norm = std::sqrt(read[2]);
+    const double accuracy = mean_over_ranks({read[1]}, batch.targets)[0], norm = std::sqrt(read[2]);
     if (std::isfinite(total) && !std::isfinite(norm)) optimizer.fail_diverged();
     return {total, accuracy, norm, lr};
   };

@@ -122,7 +122,8 @@ bool find_algorithm(Plan& p, const Gemm& g) {
   const cublasStatus_t status = KG_CALL(lt(), cublasLtMatmulAlgoGetHeuristic)(handle(), p.operation, p.a, p.b, p.c, p.c,
                                                                               preference, 1, &result, &found);
   KG_LT(cublasLtMatmulPreferenceDestroy, preference);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return false;
+  const bool refused = status == CUBLAS_STATUS_INVALID_VALUE && g.epilogue == Epilogue::row_sums;
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || refused) return false;
   check_lt(status, "cublasLtMatmulAlgoGetHeuristic");
   p.algorithm = result.algo;
   return found > 0;

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "tensor/cuda/kernel.h"
-#include "tests/cuda/against_cpu.h"
+#include "tests/cuda/compare.h"
 
 namespace kg::cuda {
 namespace {

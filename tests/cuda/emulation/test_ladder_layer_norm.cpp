@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tensor/cuda/kernel.h"
-#include "tests/cuda/against_cpu.h"
+#include "tests/cuda/compare.h"
 
 namespace kg::cuda {
 namespace {
