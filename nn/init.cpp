@@ -6,8 +6,11 @@
 
 namespace kg::init {
 namespace {
+thread_local bool skip_random = false;
+
 template <class Fill>
 void fill_row_major(const Tensor& t, Fill&& fill) {
+  if (skip_random) return;
   if (t.is_contiguous()) return fill(t);
   const Tensor values = empty_like(t);
   fill(values);
@@ -35,6 +38,10 @@ void xavier_normal(const Tensor& t, int64_t fan_in, int64_t fan_out) {
   CHECK(fan_in + fan_out > 0, "[xavier_normal] fan_in + fan_out must be positive");
   normal(t, 0, std::sqrt(2 / double(fan_in + fan_out)));
 }
+
+SkipRandom::SkipRandom() : before_(skip_random) { skip_random = true; }
+SkipRandom::~SkipRandom() { skip_random = before_; }
+
 void zeros(const Tensor& t) { t.fill(0); }
 void ones(const Tensor& t) { t.fill(1); }
 

@@ -16,4 +16,17 @@ void xavier_normal(const Tensor& t, int64_t fan_in, int64_t fan_out);  // N(0, 2
 void zeros(const Tensor& t);
 void ones(const Tensor& t);
 
+// While one lives, this thread draws no random values: the parameters of models whose weights are loaded next are left
+// unset. The streams of default_generator() are used up all the same.
+class SkipRandom {
+ public:
+  SkipRandom();
+  ~SkipRandom();
+  SkipRandom(const SkipRandom&) = delete;
+  SkipRandom& operator=(const SkipRandom&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace kg::init

@@ -106,6 +106,7 @@ std::unique_ptr<PretrainedText> open_text_encoder(const std::string& source, con
   const std::filesystem::path folder =
       std::filesystem::is_directory(identity.file) ? identity.file : identity.file.parent_path();
   const std::string words = (vocabulary.empty() ? folder : vocabulary).string();
+  const init::SkipRandom skip;
   if (clip)
     return std::make_unique<ClipFeatures>(identity, std::make_unique<ClipTokenizer>(ClipTokenizer::open(words)),
                                           public_clip_config(weights, identity.file), weights);

@@ -113,6 +113,7 @@ std::unique_ptr<T5> open_t5(const std::filesystem::path& weights) {
   CHECK_INPUT(c.far > c.buckets, config_path(weights).string(), ": relative_attention_max_distance is ", c.far);
   c.dropout = read_dropout(config, {"dropout_rate"}, weights);
   c.eps = read(config, {"layer_norm_epsilon"}, c.eps, weights);
+  const init::SkipRandom skip;
   auto model = std::make_unique<T5>(c);
   model->load_state_dict(t5_weights(file, tied, weights.string()), weights.string());
   model->eval();

@@ -218,4 +218,21 @@ TEST(Init, IsAFunctionOfTheSeedNotOfTheLayout) {
 }
 
 }  // namespace
+TEST(Init, SkippedValuesUseUpTheirStreams) {
+  const Tensor x = Tensor::full({8}, 7), y = Tensor::empty({8}), expected = Tensor::empty({8});
+  default_generator() = Generator();
+  init::normal(y, 0, 1);
+  init::normal(expected, 0, 1);
+  default_generator() = Generator();
+  {
+    const init::SkipRandom skip;
+    init::normal(x, 0, 1);
+    init::ones(y);
+  }
+  EXPECT_EQ(max_abs_difference(x, Tensor::full({8}, 7)), 0);
+  EXPECT_EQ(max_abs_difference(y, Tensor::full({8}, 1)), 0);
+  init::normal(y, 0, 1);
+  EXPECT_EQ(max_abs_difference(y, expected), 0);
+}
+
 }  // namespace kg

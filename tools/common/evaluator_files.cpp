@@ -89,6 +89,7 @@ TrainedEvaluator open_evaluator(const std::filesystem::path& run) {
   const std::string source = path.string();
   const TensorFile file = read_checkpoint(path, kEvaluatorKind);
   const Json config = read_model_config(file, source);
+  const init::SkipRandom skip;
   TrainedEvaluator e;
   e.model = std::make_unique<Evaluator>(evaluator_config(read_part(config, "evaluator", source), source),
                                         stored_words(file, source));

@@ -235,6 +235,7 @@ std::unique_ptr<MotionTokenizer> load_tokenizer(const std::filesystem::path& mod
   const TensorFile file = read_checkpoint(path, kTokenizerKind);
   const std::string source = path.string();
   const Json config = read_model_config(file, source);
+  const init::SkipRandom skip;
   auto tokenizer = made_from(source, [&] {
     return std::make_unique<MotionTokenizer>(vqvae_config(read_part(config, "vqvae", source), source));
   });
@@ -247,6 +248,7 @@ std::unique_ptr<T2mGpt> load_t2m_gpt(const std::filesystem::path& model, const T
   const std::string source = path.string();
   const TensorFile file = read_checkpoint(path, kT2mGptKind);
   const Json config = read_model_config(file, source), &text_part = read_part(config, "text", source);
+  const init::SkipRandom skip;
   std::unique_ptr<TextEncoder> text;
   if (is_pretrained(text_part)) {
     text = open_stored_encoder(text_part, choice, source);
