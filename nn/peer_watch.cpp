@@ -166,9 +166,13 @@ void PeerWatch::send_all(const Note& note, int but) const {
     if (sockets_[i] >= 0 && int(i) != but) [[maybe_unused]]
       const ssize_t sent = ::send(sockets_[i], &note, sizeof(note), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
-void PeerWatch::say_failed(int code) { send_all({Note::failed, rank_, code, 0}); }
+void PeerWatch::say_failed(int code) {
+  failing_ = true;
+  send_all({Note::failed, rank_, code, 0});
+}
 
 void PeerWatch::lost(int rank, int code) {
+  if (failing_) return;  // they end because of this one, which has its own error to tell
   if (rank_ == 0) send_all({Note::gone, rank, code, 0}, rank);
   on_lost_(rank, code);
 }

@@ -36,6 +36,7 @@ class PeerWatch {
 
   int rank_, size_, listener_ = -1, wake_ = -1;
   OnLost on_lost_;
+  std::atomic<bool> failing_ = false;
   std::vector<int> sockets_;  // rank 0: by rank, -1 at 0; others: one, to rank 0
   std::thread thread_;
 };
