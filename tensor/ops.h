@@ -94,8 +94,8 @@ Tensor conv1d_backward_input(const Tensor& gy, const Tensor& weight, const Shape
 // gradient of the weight in the same layout; beta = 1 accumulates into `out`
 void conv1d_backward_weight(const Tensor& out, const Tensor& gy, const Tensor& x, const Conv1dOptions& options,
                             double beta);
-// The transpose of conv1d: x (B, T, I), weight (I, O, k) in conv1d's layout (stored (k, O, I)), bias (O) or undefined ->
-// (B, (T - 1) stride - 2 padding + dilation (k - 1) + 1, O)
+// The transpose of conv1d: x (B, T, I), weight (I, O, k) in conv1d's layout (stored (k, O, I)), bias (O) or undefined
+// -> (B, (T - 1) stride - 2 padding + dilation (k - 1) + 1, O)
 Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options);
 Tensor upsample_nearest(const Tensor& x, int factor);  // (B, T, C) -> (B, T factor, C)
 Tensor upsample_nearest_backward(const Tensor& gy, int factor);
