@@ -29,15 +29,6 @@ std::string beginning(std::string_view text) {
   return std::string(text.substr(0, end));
 }
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t size = utf8_size(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
-}
-
 // The element type that NumPy spells as `code` ("f4") in little-endian order or one byte.
 bool numpy_dtype(std::string_view code, FileDtype& dtype) {
   static const std::map<std::string_view, FileDtype> kTypes = {

@@ -78,15 +78,6 @@ class Message {
   const std::string& name_;
 };
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t size = utf8_size(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
-}
-
 // SentencePiece: 1 piece, 2 score, 3 type. 6 is the type of a piece that stands for a byte.
 void check_piece(std::string_view bytes, int index, const std::string& name) {
   constexpr uint64_t kByte = 6;

@@ -69,6 +69,15 @@ size_t utf8_size(std::string_view text) {
   return 0;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t size = utf8_size(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 std::u32string from_utf8(std::string_view text) {
   std::u32string to;
   to.reserve(text.size());

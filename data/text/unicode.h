@@ -11,6 +11,7 @@ namespace kg {
 // Bytes of the character that `text` begins with: 0 when it is not well-formed UTF-8 (RFC 3629: no overlong forms, no
 // surrogates, at most U+10FFFF).
 size_t utf8_size(std::string_view text);
+bool is_utf8(std::string_view text);
 
 // Text that is not UTF-8 is an Error (input).
 std::u32string from_utf8(std::string_view text);
