@@ -21,7 +21,7 @@ constexpr int64_t kHumanMl3dTest = 4384;  // names in the test split of HumanML3
 struct Options {
   RunOptions run;
   std::filesystem::path model, motions, captions, evaluator, data;
-  std::string split = "test", metrics = "all", weights = "f32";
+  std::string split = "test", metrics = "all", weights = "f32", language;
   EvaluationOptions evaluation;
   TextEncoderChoice text;
   SampleOptions sampling;
@@ -105,6 +105,13 @@ int run(Options& o, const nlohmann::ordered_json& config) {
     loaded.contender.name = o.motions.string();
     loaded.contender.ready = read_motions(o.motions, set);
   }
+  std::unique_ptr<PretrainedText> language;
+  if (!o.language.empty()) {
+    if (!o.language.starts_with("bert:")) fail(ErrorCode::usage, "--language-model '", o.language, "': use bert:FILE");
+    language = open_text_encoder(o.language);
+    language->to(device);
+    o.evaluation.language = language.get();
+  }
   o.evaluation.data = o.data;
   o.evaluation.published_protocol = o.split == "test" && o.limit == 0 && set.data.listed == kHumanMl3dTest;
   o.evaluation.quiet = o.run.quiet;
@@ -139,6 +146,8 @@ int main(int argc, char** argv) {
     cli.add("data", &o.data, "data set in HumanML3D's layout").required().value_name("DIR");
     cli.add("split", &o.split, "which part of it").choices({"test", "val", "train", "train_val", "all"});
     cli.add("evaluator", &o.evaluator, "run folder of train_evaluator, or the published weights").value_name("RUN");
+    cli.add("language-model", &o.language, "sentence encoder: BERTScore, retrieval where like captions count")
+        .value_name("bert:FILE");
     cli.add("o,out", &o.run.out, "report.md, .csv, .json, pictures and cases.html").value_name("DIR");
     cli.group("Metrics");
     cli.add("metrics", &o.metrics, "all, or of " + group_names(", ") + " (joined by commas)").value_name("LIST");

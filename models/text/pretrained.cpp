@@ -39,10 +39,7 @@ class ClipFeatures : public PretrainedText {
   ClipFeatures(TextIdentity identity, std::unique_ptr<Tokenizer> tokenizer, const ClipTextConfig& config,
                const NamedTensors& weights)
       : PretrainedText(identity, std::move(tokenizer), config.vocabulary, config.positions), model(config) {
-    model.load_state_dict(weights, identity.file.string());
-    reg("model", model);
-    set_requires_grad(false);
-    eval();
+    take(model, weights);
   }
   TextBatch prepare(const std::vector<std::string>& captions, int64_t length) const override {
     TextBatch batch = PretrainedText::prepare(captions, length);
@@ -62,12 +59,22 @@ class BertFeatures : public PretrainedText {
   BertFeatures(TextIdentity identity, std::unique_ptr<Tokenizer> tokenizer, const BertConfig& config,
                const NamedTensors& weights)
       : PretrainedText(identity, std::move(tokenizer), config.vocabulary, config.positions), model(config) {
-    model.load_state_dict(weights, identity.file.string());
-    reg("model", model);
-    set_requires_grad(false);
-    eval();
+    take(model, weights);
   }
   Var encode(const TextBatch& batch) const override { return pool(model.hidden(batch.words, batch.mask), batch.share); }
+  std::vector<Tensor> token_states(const std::vector<std::string>& captions) const override {
+    constexpr size_t kTogether = 64;
+    NoGrad guard;
+    std::vector<Tensor> states;
+    for (size_t first = 0; first < captions.size(); first += kTogether) {
+      const size_t last = std::min(captions.size(), first + kTogether);
+      const TextBatch batch = prepare({captions.begin() + int64_t(first), captions.begin() + int64_t(last)}, 0);
+      const Tensor hidden = model.hidden(batch.words, batch.mask).value.to(Device::cpu).to(Dtype::f32);
+      for (size_t i = first; i < last; ++i)
+        states.push_back(hidden.select(0, int64_t(i - first)).slice(0, 0, int64_t(tokens(captions[i]).size())));
+    }
+    return states;
+  }
   int64_t width() const override { return model.config().width; }
 
  private:
@@ -82,6 +89,18 @@ PretrainedText::PretrainedText(TextIdentity identity, std::unique_ptr<Tokenizer>
   CHECK_INPUT(tokenizer_->size() == rows, identity_.file.string(), ": the vocabulary has ", tokenizer_->size(),
               " tokens, the weights have rows for ", rows, ": it is of another model");
   identity_.vocabulary = vocabulary_checksum(*tokenizer_, max_tokens_);
+}
+
+std::vector<Tensor> PretrainedText::token_states(const std::vector<std::string>&) const {
+  fail(ErrorCode::usage, identity_.kind, ":", identity_.file.string(), " cannot compare captions token by token; use ",
+       "bert:FILE");
+}
+
+void PretrainedText::take(Module& model, const NamedTensors& weights) {
+  model.load_state_dict(weights, identity_.file.string());
+  reg("model", model);
+  set_requires_grad(false);
+  eval();
 }
 
 TextBatch PretrainedText::prepare(const std::vector<std::string>& captions, int64_t length) const {

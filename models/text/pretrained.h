@@ -7,6 +7,7 @@
 
 #include "data/text/tokenizer.h"
 #include "models/text/text_encoder.h"
+#include "nn/state.h"
 
 namespace kg {
 
@@ -26,10 +27,14 @@ class PretrainedText : public TextEncoder {
   bool frozen() const override { return true; }
   std::vector<int> tokens(const std::string& caption) const { return tokenizer_->encode(caption, max_tokens_); }
   const TextIdentity& identity() const { return identity_; }
+  // The last states of all tokens of each caption, special ones included: (tokens, width), f32 on the CPU. Of BERT-like
+  // encoders; an Error (usage) for CLIP, whose tokens do not see those after them.
+  virtual std::vector<Tensor> token_states(const std::vector<std::string>& captions) const;
 
  protected:
   // An Error (input) when the vocabulary has other ids than the `rows` of the weights.
   PretrainedText(TextIdentity identity, std::unique_ptr<Tokenizer> tokenizer, int64_t rows, int64_t max_tokens);
+  void take(Module& model, const NamedTensors& weights);  // loaded and frozen
 
  private:
   TextIdentity identity_;

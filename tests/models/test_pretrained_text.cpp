@@ -56,6 +56,22 @@ TEST(PretrainedText, BertFeaturesAreTheMeanOfItsStates) {
   }
 }
 
+TEST(PretrainedText, StatesOfTokens) {
+  const TemporaryFolder folder;
+  write_tiny_bert(folder.path() / "bert", false);
+  write_tiny_clip(folder.path() / "clip");
+  const auto text = open_text_encoder("bert:" + (folder.path() / "bert").string());
+  const std::vector<Tensor> states = text->token_states(kCaptions);
+  ASSERT_EQ(states.size(), kCaptions.size());
+  for (size_t i = 0; i < states.size(); ++i) {
+    EXPECT_EQ(states[i].shape(), (Shape{int64_t(text->tokens(kCaptions[i]).size()), 16}));
+    EXPECT_LT(relative_error(mean(states[i], {0}, true), text->encode({kCaptions[i]}).value), 1e-5);
+  }
+  const auto clip = open_text_encoder("clip:" + (folder.path() / "clip").string());
+  const std::string error = error_of(ErrorCode::usage, [&] { clip->token_states(kCaptions); });
+  EXPECT_NE(error.find("use bert:FILE"), std::string::npos) << error;
+}
+
 TEST(PretrainedText, BatchesOfAnyLengthGiveTheSameFeatures) {
   const TemporaryFolder folder;
   write_tiny_clip(folder.path() / "clip");

@@ -10,6 +10,8 @@
 #include "models/metrics/generation.h"
 #include "tensor/parallel.h"
 #include "tests/error_of.h"
+#include "tests/temporary_folder.h"
+#include "tests/tiny_text_models.h"
 #include "tools/common/evaluation.h"
 
 namespace kg {
@@ -272,6 +274,37 @@ TEST(Evaluation, CaptionsOfMotions) {
   EXPECT_NEAR(row_of(right, "BLEU-4").model.mean, 100, 1e-9);
   EXPECT_NEAR(row_of(right, "ROUGE-L").model.mean, 100, 1e-9);
   EXPECT_GT(row_of(right, "CIDEr-D").model.mean, 3 * row_of(right, "CIDEr-D").random.mean);
+}
+
+TEST(Evaluation, ALanguageModelComparesCaptions) {
+  const test::TemporaryFolder folder;
+  write_tiny_bert(folder.path(), false);
+  const auto language = open_text_encoder("bert:" + folder.path().string());
+  EvaluationSet set = make_set(40);
+  Contender contender;
+  const Embedder embedder = make_embedder();
+  EvaluationOptions options = options_for({"captions", "retrieval"});
+  // None of the captions' words is in the vocabulary: all are alike, and whatever comes first is right.
+  const auto place = [](const Evaluation& e) {
+    for (const ReportRow& r : e.report.rows)
+      if (r.group == "retrieval, text to motion, like captions count" && r.name == "R@1, %") return r.truth.mean;
+    return -1.;
+  };
+  EXPECT_EQ(place(evaluate(set, contender, &embedder, options)), -1);
+  options.language = language.get();
+  EXPECT_EQ(place(evaluate(set, contender, &embedder, options)), 100);
+  // The items' own words score 100, those of other items less.
+  const std::vector<std::string> words = {"a", "person", "man", "walk", "forward", "jump"};
+  for (size_t i = 0; i < set.data.items.size(); ++i) {
+    const std::string first = words[i % 6], second = words[(i / 6) % 6];
+    for (Caption& caption : set.data.items[i].captions) caption.tokens = {first + "/NOUN", second + "/NOUN"};
+    contender.captions.push_back(first + " " + second);
+  }
+  options.groups = {"captions"};
+  const Evaluation result = evaluate(set, contender, nullptr, options);
+  EXPECT_NEAR(row_of(result, "BERTScore F1").model.mean, 100, 1e-3);
+  EXPECT_LT(row_of(result, "BERTScore F1").random.mean, 99);
+  EXPECT_FALSE(has_note(result, "BERTScore"));
 }
 
 TEST(Evaluation, CompletionsOfMotions) {

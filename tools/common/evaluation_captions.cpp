@@ -1,6 +1,7 @@
 // Captions of motions that a program wrote: against the items' own captions as words, and against the motions in the
 // evaluator's space.
 #include "data/text/pos_tagger.h"
+#include "models/metrics/bert_score.h"
 #include "models/metrics/captioning.h"
 #include "tools/common/evaluation_run.h"
 
@@ -18,6 +19,31 @@ std::vector<std::vector<std::string>> references_of(const EvaluationSet& set) {
     references.push_back(three_references(captions));
   }
   return references;
+}
+
+// Mean over items of the best F1 over the references, in percent: last states, idf over the references, not rescaled.
+double mean_bert_score(const PretrainedText& language, const std::vector<std::string>& captions,
+                       const std::vector<std::vector<std::string>>& references) {
+  std::vector<std::string> all;
+  std::vector<std::vector<int>> ids;
+  for (const auto& item : references)
+    for (const std::string& reference : item) all.push_back(reference), ids.push_back(language.tokens(reference));
+  const IdfWeights idf(ids);
+  const auto embed = [&](const std::vector<std::string>& texts) {
+    const std::vector<Tensor> states = language.token_states(texts);
+    std::vector<TokenEmbeddings> embedded;
+    for (size_t i = 0; i < texts.size(); ++i) embedded.push_back({states[i], idf.of(language.tokens(texts[i]))});
+    return embedded;
+  };
+  const std::vector<TokenEmbeddings> candidates = embed(captions), wanted = embed(all);
+  double sum = 0;
+  size_t at = 0;
+  for (size_t i = 0; i < captions.size(); ++i) {
+    std::vector<BertScore> scores;
+    for (size_t r = 0; r < references[i].size(); ++r) scores.push_back(bert_score(candidates[i], wanted[at++]));
+    sum += best_of(scores).f1;
+  }
+  return 100 * sum / double(captions.size());
 }
 
 }  // namespace
@@ -42,7 +68,11 @@ void EvaluationRun::captioning() {
   add("CIDEr-D", own.cider_d, chance.cider_d, metricverse);
   add("CIDEr", own.cider, chance.cider, nlg_eval);
   add("words a caption", own.mean_length, chance.mean_length, "");
-  note("BERTScore is left out: it needs a pretrained language model");
+  if (options_.language)
+    add("BERTScore F1", mean_bert_score(*options_.language, captions, references),
+        mean_bert_score(*options_.language, shuffled, references), "idf, last states, without rescaling");
+  else
+    note("BERTScore is left out: it needs --language-model bert:FILE");
   if (!embedder_) return;
   std::vector<std::vector<std::string>> tokens;
   for (const std::string& caption : captions) tokens.push_back(tag_caption(caption));

@@ -23,13 +23,17 @@ struct Pairs {
 
 // Similarities and the scores of every protocol that they allow.
 struct Scores {
-  Retrieval all, same_caption, batches;
+  Retrieval all, same_caption, like_caption, batches;
   std::vector<double> curve;
 };
-Scores scores_of(const Pairs& pairs, uint64_t seed) {
+Scores scores_of(const Pairs& pairs, const PretrainedText* language, uint64_t seed) {
   const Tensor similarity = cosine_similarity(pairs.texts, pairs.motions);
   const int64_t n = similarity.size(0);
-  Scores s{retrieve(similarity), retrieve_same_caption(similarity, pairs.captions), {}, {}};
+  Scores s{retrieve(similarity), retrieve_same_caption(similarity, pairs.captions), {}, {}, {}};
+  if (language) {
+    const Tensor sentences = sentence_vectors(*language, pairs.captions);
+    s.like_caption = retrieve_by_threshold(similarity, affine(cosine_similarity(sentences, sentences), .5, .5));
+  }
   if (n >= kBatch) s.batches = retrieve_small_batches(similarity, random_order(n, {seed, kShuffled}), kBatch);
   s.curve = recall_curve(target_ranks(similarity), int(std::min<int64_t>(kCurve, n)));
   return s;
@@ -62,12 +66,13 @@ void EvaluationRun::retrieval() {
   const std::vector<int64_t> shuffled = random_order(set_.size(), {set_.seed, mix(kShuffled, 1)});
   random.texts = gather_rows(truth.texts, shuffled);
   for (const int64_t i : shuffled) random.captions.push_back(truth.captions[size_t(i)]);
-  const Scores real = scores_of(truth, set_.seed), chance = scores_of(random, set_.seed);
+  const PretrainedText* language = options_.language;
+  const Scores real = scores_of(truth, language, set_.seed), chance = scores_of(random, language, set_.seed);
   Scores own;
   if (from_text()) {
     model = {texts_[0], motions_[0], {}};
     for (int64_t i = 0; i < set_.size(); ++i) model.captions.push_back(caption_text(set_, i, asked[size_t(i)]));
-    own = scores_of(model, set_.seed);
+    own = scores_of(model, language, set_.seed);
   }
   const auto add = [&](const std::string& group, const auto& pick) {
     const RetrievalScores &r = pick(real), &c = pick(chance), &o = pick(own);
@@ -84,6 +89,15 @@ void EvaluationRun::retrieval() {
   add("retrieval, motion to text", [](const Scores& s) { return s.all.motion_to_text; });
   add("retrieval, text to motion, equal captions count", [](const Scores& s) { return s.same_caption.text_to_motion; });
   add("retrieval, motion to text, equal captions count", [](const Scores& s) { return s.same_caption.motion_to_text; });
+  if (language) {
+    add("retrieval, text to motion, like captions count",
+        [](const Scores& s) { return s.like_caption.text_to_motion; });
+    add("retrieval, motion to text, like captions count",
+        [](const Scores& s) { return s.like_caption.motion_to_text; });
+    note("like captions: (1 + cosine) / 2 above 0.95 by the sentence vectors of " + language->identity().file.string());
+  } else {
+    note("retrieval where like captions count is left out: it needs a sentence encoder, --language-model bert:FILE");
+  }
   if (set_.size() >= kBatch) {
     add("retrieval, text to motion, among 32", [](const Scores& s) { return s.batches.text_to_motion; });
     add("retrieval, motion to text, among 32", [](const Scores& s) { return s.batches.motion_to_text; });
@@ -91,8 +105,9 @@ void EvaluationRun::retrieval() {
     note("retrieval among 32 is left out: " + std::to_string(set_.size()) + " items");
   }
   note(
-      "retrieval is by cosine in the evaluator's space, first captions; the protocols with a threshold of caption "
-      "similarity and with TMR's dissimilar subset need its sentence encoder and list and are left out");
+      "retrieval is by cosine in the evaluator's space, first captions; TMR's subset of dissimilar items needs its "
+      "list "
+      "and is left out");
   std::vector<double> k(real.curve.size());
   std::iota(k.begin(), k.end(), 1.);
   if (from_text()) result_.recall.push_back({"model", k, own.curve});
