@@ -5,6 +5,8 @@
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -85,6 +87,45 @@ class ModuleList : public Module {
 
  private:
   std::deque<T> modules_;  // never moves its elements
+};
+
+// Layers one after another, as papers draw them, under the names 0, 1, 2, ... A step without parameters, such as relu,
+// takes a number too, as in PyTorch:
+//   body.add<Conv1d>(263, 512, 3, 1, 1).add(relu).add<Conv1d>(512, 512, 3, 1, 1);   // 0, 1, 2
+class Sequential : public Module {
+ public:
+  using Step = std::function<Var(const Var&)>;
+
+  template <class Layer, class... Args>
+  Sequential& add(Args&&... args) {
+    auto layer = std::make_unique<Layer>(std::forward<Args>(args)...);
+    reg(std::to_string(steps_.size()), *layer);
+    steps_.push_back([&layer = *layer](const Var& x) { return Var(layer(x)); });
+    layers_.push_back(std::move(layer));
+    return *this;
+  }
+  Sequential& add(Var (*step)(const Var&)) { return add(Step(step)); }
+  Sequential& add(Step step) {
+    steps_.push_back(std::move(step));
+    layers_.push_back(nullptr);
+    return *this;
+  }
+  Var operator()(Var x) const {
+    for (const Step& step : steps_) x = step(x);
+    return x;
+  }
+  int64_t size() const { return int64_t(steps_.size()); }
+  // The layer of that number; an Error where it is of another type or has no parameters.
+  template <class Layer>
+  Layer& at(int64_t i) const {
+    auto* layer = i >= 0 && i < size() ? dynamic_cast<Layer*>(layers_[size_t(i)].get()) : nullptr;
+    CHECK(layer, "[sequential] step ", i, " of ", size(), " is no layer of the type that is asked for");
+    return *layer;
+  }
+
+ private:
+  std::vector<Step> steps_;
+  std::vector<std::unique_ptr<Module>> layers_;  // null for a step without parameters
 };
 
 }  // namespace kg

@@ -1,24 +1,31 @@
 #include "nn/schedule.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "tensor/error.h"
 
-namespace kg::schedule {
+namespace kg {
 
-double warm_up(double lr, int64_t step, int64_t steps) {
-  return step < steps ? lr * double(step + 1) / double(steps + 1) : lr;
-}
-double multi_step(double lr, int64_t step, const std::vector<int64_t>& milestones, double gamma) {
-  for (int64_t milestone : milestones)
-    if (step >= milestone) lr *= gamma;
-  return lr;
-}
-double cosine(double lr, int64_t step, int64_t total, double lowest) {
-  CHECK(total > 0, "[cosine] the number of steps must be positive, is ", total);
-  if (step >= total) return lowest;
-  return lowest + (lr - lowest) * (1 + std::cos(std::numbers::pi * double(step) / double(total))) / 2;
+double Schedule::at(int64_t i, int64_t steps) const {
+  CHECK(i >= 0 && warm_up >= 0, "[schedule] step ", i, " and a warm-up of ", warm_up, " steps must not be negative");
+  if (i < warm_up) return lr * double(i + 1) / double(warm_up + 1);
+  const int64_t step = i - warm_up, total = std::max<int64_t>(steps - warm_up, 1);
+  switch (decay) {
+    case Decay::constant:
+      return lr;
+    case Decay::cosine:
+      if (step >= total) return lowest;
+      return lowest + (lr - lowest) * (1 + std::cos(std::numbers::pi * double(step) / double(total))) / 2;
+    case Decay::step: {
+      double rate = lr;
+      for (double milestone : milestones)
+        if (step >= int64_t(double(total) * milestone)) rate *= gamma;
+      return rate;
+    }
+  }
+  fail(ErrorCode::runtime, "[schedule] unknown decay ", int(decay));
 }
 
-}  // namespace kg::schedule
+}  // namespace kg

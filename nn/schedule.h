@@ -1,18 +1,40 @@
-// Learning rates as pure functions of the step, so that a resumed run needs no state. Each takes the rate that it
-// scales, so they compose: multi_step(warm_up(lr, step, 1000), step, {200000}, 0.05). Steps count from 0.
+// Learning rates as pure functions of the step, so that a resumed run needs no state. Steps count from 0.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-namespace kg::schedule {
+#include "nn/config.h"
 
-inline double constant(double lr, int64_t /*step*/) { return lr; }
-// lr (step + 1) / (steps + 1) for the first `steps` steps, then lr.
-double warm_up(double lr, int64_t step, int64_t steps);
-// Times gamma from each milestone on.
-double multi_step(double lr, int64_t step, const std::vector<int64_t>& milestones, double gamma);
-// Half a cosine from lr at step 0 to `lowest` at step `total`, and `lowest` after it.
-double cosine(double lr, int64_t step, int64_t total, double lowest = 0);
+namespace kg {
 
-}  // namespace kg::schedule
+enum class Decay { step, cosine, constant };
+template <>
+struct Names<Decay> {
+  static constexpr const char* const of[] = {"step", "cosine", "constant"};
+};
+
+// Warm-up, then a decay over the steps that are left.
+struct Schedule {
+  Decay decay = Decay::constant;
+  double lr = 1e-3;
+  int64_t warm_up = 0;                  // lr (i + 1) / (warm_up + 1) for the first steps
+  std::vector<double> milestones = {};  // step: times gamma from each of these shares of the steps after warm-up on
+  double gamma = 0.1;
+  double lowest = 0;  // cosine: half a cosine from lr down to this
+
+  double at(int64_t step, int64_t total) const;
+};
+
+template <class V>
+void fields(Schedule& s, V&& v) {
+  v(Field{"decay", "schedule,lr-scheduler", "of the learning rate"}, s.decay);
+  v(Field{"lr", "lr,learning-rate", "learning rate", above(0)}, s.lr);
+  v(Field{"warm_up", "warm-up,warm-up-iter", "steps of linear warm-up", at_least(0)}, s.warm_up);
+  v(Field{"milestones", "milestones", "of step: shares of the steps at which the rate falls", between(0, 1)},
+    s.milestones);
+  v(Field{"gamma", "gamma", "of step: factor at each milestone", between(0, 1)}, s.gamma);
+  v(Field{"lowest", "lowest-lr", "of cosine: rate at the end", at_least(0)}, s.lowest);
+}
+
+}  // namespace kg

@@ -9,6 +9,7 @@
 
 #include "models/t2m_gpt/presets.h"
 #include "models/t2m_gpt/sample.h"
+#include "models/tokenizer/presets.h"
 #include "nn/optim.h"
 
 namespace kg::bench {
@@ -74,8 +75,9 @@ inline double vqvae_flops(const VqVaeConfig& c, double frames) {
 inline Run vqvae_step(const std::string& preset, int64_t batch) {
   const TokenizerRecipe recipe = tokenizer_preset(preset);
   auto model = std::make_shared<VqVae>(recipe.model);
-  auto optimizer = std::make_shared<AdamW>(
-      *model, AdamOptions{recipe.lr, recipe.beta1, recipe.beta2, 1e-8, recipe.weight_decay, true});
+  auto optimizer =
+      std::make_shared<AdamW>(*model, AdamOptions{recipe.training.schedule.lr, recipe.training.beta1,
+                                                  recipe.training.beta2, 1e-8, recipe.training.weight_decay, true});
   const Tensor x = normal_tensor({batch, recipe.window, recipe.model.features});
   return [=] {
     optimizer->zero_grad();
@@ -87,8 +89,9 @@ inline Run vqvae_step(const std::string& preset, int64_t batch) {
 inline Run gpt_step(const std::string& preset, int64_t batch) {
   const GptRecipe recipe = gpt_preset(preset);
   auto model = std::make_shared<Gpt>(recipe.model);
-  auto optimizer = std::make_shared<AdamW>(
-      *model, AdamOptions{recipe.lr, recipe.beta1, recipe.beta2, 1e-8, recipe.weight_decay, true});
+  auto optimizer =
+      std::make_shared<AdamW>(*model, AdamOptions{recipe.training.schedule.lr, recipe.training.beta1,
+                                                  recipe.training.beta2, 1e-8, recipe.training.weight_decay, true});
   const int64_t context = recipe.model.context;
   const Tensor condition = normal_tensor({batch, recipe.model.condition});
   const GptBatch target{cyclic_ids({batch, context}, recipe.model.codes),

@@ -7,6 +7,7 @@
 #include "data/formats/weights.h"
 #include "data/motion/skeleton.h"
 #include "models/t2m_gpt/public_weights.h"
+#include "models/tokenizer/public_weights.h"
 #include "tools/common/cli.h"
 #include "tools/common/model_files.h"
 

@@ -22,7 +22,8 @@ struct Options {
   RunOptions run;
   int clips = 2000;
   std::vector<std::string> prompts;
-  int64_t tokenizer_iters = tokenizer_preset("tiny").max_iters, gpt_iters = gpt_preset("tiny").max_iters;
+  int64_t tokenizer_iters = tokenizer_preset("tiny").training.max_iters,
+          gpt_iters = gpt_preset("tiny").training.max_iters;
 };
 
 // Mean distance of joints over the frames that both have, after laying the roots of frame 0 onto each other, in metres;

@@ -12,6 +12,7 @@
 #include "data/formats/file.h"
 #include "models/t2m_gpt/presets.h"
 #include "models/t2m_gpt/sample.h"
+#include "models/tokenizer/presets.h"
 #include "nn/optim.h"
 #include "tools/common/captured_step.h"
 #include "tools/common/cli.h"
@@ -136,12 +137,12 @@ AdamW optimizer_for(Model& model, const AdamOptions& options, Dtype compute) {
 
 void vqvae_step(Report& report, const Options& o, Device device, Dtype compute) {
   TokenizerRecipe recipe = tokenizer_preset(o.tiny ? "tiny" : "paper");
-  if (o.tiny) recipe.model.width = 8, recipe.model.codes = 8, recipe.batch = 2, recipe.window = 16;
+  if (o.tiny) recipe.model.width = 8, recipe.model.codes = 8, recipe.training.batch = 2, recipe.window = 16;
   VqVae model(recipe.model);
   model.to(device);
-  AdamW optimizer = optimizer_for(model, {.lr = recipe.lr}, compute);
+  AdamW optimizer = optimizer_for(model, {.lr = recipe.training.schedule.lr}, compute);
   CapturedStep step(device, true, "vqvae", true);
-  const Tensor x = normal({recipe.batch, recipe.window, recipe.model.features}, Dtype::f32, device);
+  const Tensor x = normal({recipe.training.batch, recipe.window, recipe.model.features}, Dtype::f32, device);
   report.row(std::string("vqvae_step/") + name_of(compute), 0, [&] {
     step.run({x}, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
       optimizer.zero_grad();
@@ -149,7 +150,7 @@ void vqvae_step(Report& report, const Options& o, Device device, Dtype compute) 
       backward(loss.total);
       return {loss.total.value};
     });
-    optimizer.step(recipe.lr);
+    optimizer.step(recipe.training.schedule.lr);
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "data/text/word_vectors.h"
 #include "models/evaluator/networks.h"
+#include "nn/config.h"
 #include "nn/embedding.h"
 
 namespace kg {
@@ -21,6 +22,16 @@ struct EvaluatorConfig {
   int64_t embedding = 512;                            // of the common space
   int64_t words = 300;                                // of a word's vector
 };
+
+template <class V>
+void fields(EvaluatorConfig& c, V&& v) {
+  v(Field{"features", "", "", size_bounds()}, c.features);
+  v(Field{"movement", "", "", size_bounds()}, c.movement);
+  v(Field{"motion", "", "", size_bounds()}, c.motion);
+  v(Field{"text", "", "", size_bounds()}, c.text);
+  v(Field{"embedding", "", "", size_bounds()}, c.embedding);
+  v(Field{"words", "", "", size_bounds()}, c.words);
+}
 
 // What the networks read, on their device.
 struct MotionBatch {

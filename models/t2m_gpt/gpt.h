@@ -3,6 +3,7 @@
 // of modules and parameters are those of the public checkpoints.
 #pragma once
 
+#include "nn/config.h"
 #include "nn/dropout.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
@@ -19,6 +20,18 @@ struct GptConfig {
   int64_t context = 51;  // positions: the condition and up to context - 1 tokens
   double dropout = 0.1;
 };
+
+template <class V>
+void fields(GptConfig& c, V&& v) {
+  v(Field{"codes", "", "", size_bounds()}, c.codes);
+  v(Field{"condition", "", "", size_bounds()}, c.condition);
+  v(Field{"width", "width,embed-dim-gpt", "transformer width", between(1, 16384)}, c.width);
+  v(Field{"heads", "heads,n-head-gpt", "attention heads", between(1, 256)}, c.heads);
+  v(Field{"layers", "layers,num-layers", "transformer layers", between(1, 256)}, c.layers);
+  v(Field{"feedforward", "", "", size_bounds()}, c.feedforward);
+  v(Field{"context", "", "", size_bounds()}, c.context);
+  v(Field{"dropout", "drop-out-rate,dropout", "dropout", between(0, 0.9)}, c.dropout);
+}
 
 // Keys and values of the positions seen so far, for one layer: (B, context, H, D).
 struct KeyValueCache {

@@ -1,23 +1,11 @@
 // T2M-GPT whole: text encoder, transformer, motion tokenizer. Captions in, motion features out.
 #pragma once
 
-#include "data/motion/statistics.h"
 #include "models/t2m_gpt/presets.h"
 #include "models/t2m_gpt/sample.h"
+#include "models/tokenizer/motion_tokenizer.h"
 
 namespace kg {
-
-// A trained tokenizer with the statistics that it was trained under.
-struct MotionTokenizer {
-  explicit MotionTokenizer(const VqVaeConfig& config) : model(config) {}
-
-  std::vector<int32_t> encode(const Tensor& features);  // (T, D), T >= 4 -> T / 4 ids; whole clip at once
-  Tensor decode(const std::vector<int32_t>& tokens);    // n ids -> (4n, D)
-  Tensor reconstruct(const Tensor& features);           // (T, D) -> (4 (T / 4), D)
-
-  VqVae model;
-  Statistics statistics;  // what the model's input is normalised with (eval_statistics of the data set)
-};
 
 struct T2mGpt {
   T2mGpt(const VqVaeConfig& tokenizer, const GptConfig& gpt, std::unique_ptr<TextEncoder> text);

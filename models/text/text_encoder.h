@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/text/words.h"
+#include "nn/config.h"
 #include "nn/embedding.h"
 #include "nn/positions.h"
 #include "nn/transformer.h"
@@ -38,6 +39,16 @@ struct WordTransformerConfig {
   int64_t max_words = 40;
   double dropout = 0.1;
 };
+
+template <class V>
+void fields(WordTransformerConfig& c, V&& v) {
+  v(Field{"width", "", "", size_bounds()}, c.width);
+  v(Field{"layers", "", "", size_bounds()}, c.layers);
+  v(Field{"heads", "", "", size_bounds()}, c.heads);
+  v(Field{"feedforward", "", "", size_bounds()}, c.feedforward);
+  v(Field{"max_words", "", "", size_bounds()}, c.max_words);
+  v(Field{"dropout", "", "", between(0, 0.99)}, c.dropout);
+}
 
 // Word embeddings with learned positions, pre-norm transformer, mean over the words.
 class WordTransformer : public TextEncoder {

@@ -7,8 +7,6 @@
 
 namespace kg {
 namespace {
-constexpr const char* kNames[] = {"ema_reset", "ema", "reset", "learned"};
-
 // Around writes to the codebook between forward and backward: no backward reads its values (that of embedding needs the
 // ids alone). The version is put back because a learned codebook lies in the optimizer's buffer, where one count stands
 // for all parameters, and debug builds would take the write for a change of weights that backward still needs.
@@ -23,13 +21,6 @@ class KeepVersion {
   uint32_t before_;
 };
 }  // namespace
-
-CodebookUpdate codebook_update_from(const std::string& name) {
-  for (int i = 0; i < 4; ++i)
-    if (name == kNames[i]) return CodebookUpdate(i);
-  fail(ErrorCode::input, "quantizer \"", name, "\" is unknown; use ema_reset, ema, reset or learned");
-}
-const char* name_of(CodebookUpdate update) { return kNames[int(update)]; }
 
 Quantizer::Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay, double reset_below)
     : codebook(Tensor::zeros({codes, width})),

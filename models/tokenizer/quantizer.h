@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "nn/config.h"
 #include "nn/module.h"
 
 namespace kg {
@@ -16,8 +17,10 @@ enum class CodebookUpdate {
   reset,      // learned by gradient, dead codes replaced
   learned     // by gradient alone: codebook loss + commitment loss
 };
-CodebookUpdate codebook_update_from(const std::string& name);
-const char* name_of(CodebookUpdate update);
+template <>
+struct Names<CodebookUpdate> {
+  static constexpr const char* const of[] = {"ema_reset", "ema", "reset", "learned"};
+};
 
 class Quantizer : public Module {
  public:

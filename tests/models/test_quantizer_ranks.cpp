@@ -48,9 +48,9 @@ class QuantizerRanks : public testing::TestWithParam<const char*> {};
 TEST_P(QuantizerRanks, EqualOneProcess) {
   for (int64_t codes : {4, 16})
     for (int size : {2, 3}) {
-      const Course alone = run(codebook_update_from(GetParam()), codes);
+      const Course alone = run(*value_named<CodebookUpdate>(GetParam()), codes);
       std::vector<Course> ranks(static_cast<size_t>(size));
-      test::run_ranks(size, [&](int r) { ranks[size_t(r)] = run(codebook_update_from(GetParam()), codes); });
+      test::run_ranks(size, [&](int r) { ranks[size_t(r)] = run(*value_named<CodebookUpdate>(GetParam()), codes); });
       for (const Course& other : ranks) {
         EXPECT_EQ(other.codebook, ranks[0].codebook);
         EXPECT_EQ(other.sums, ranks[0].sums);

@@ -188,9 +188,11 @@ TEST(Golden, Losses) {
 
 TEST(Golden, Schedules) {
   const auto steps = get("multi_step.lr").to_vector(), cosine = get("cosine.lr").to_vector();
+  const Schedule falling{.decay = Decay::step, .lr = 2e-4, .milestones = {0.3, 0.6}, .gamma = 0.05};
+  const Schedule curve{.decay = Decay::cosine, .lr = 2e-4, .lowest = 1e-5};
   for (size_t i = 0; i < steps.size(); ++i) {
-    EXPECT_NEAR(schedule::multi_step(2e-4, int64_t(i), {3, 6}, 0.05), steps[i], 1e-18) << i;
-    EXPECT_NEAR(schedule::cosine(2e-4, int64_t(i), 10, 1e-5), cosine[i], 1e-16) << i;
+    EXPECT_NEAR(falling.at(int64_t(i), 10), steps[i], 1e-18) << i;
+    EXPECT_NEAR(curve.at(int64_t(i), 10), cosine[i], 1e-16) << i;
   }
 }
 

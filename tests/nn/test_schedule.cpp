@@ -10,33 +10,31 @@ namespace kg {
 namespace {
 
 TEST(Schedule, WarmUpIsLinearAndEndsAtTheRate) {
-  EXPECT_DOUBLE_EQ(schedule::warm_up(1, 0, 4), 0.2);
-  EXPECT_DOUBLE_EQ(schedule::warm_up(1, 3, 4), 0.8);
-  EXPECT_DOUBLE_EQ(schedule::warm_up(1, 4, 4), 1);
-  EXPECT_DOUBLE_EQ(schedule::warm_up(1, 0, 0), 1);
-  EXPECT_DOUBLE_EQ(schedule::warm_up(2e-4, 999, 1000), 2e-4 * 1000 / 1001);
+  const Schedule s{.decay = Decay::constant, .lr = 1, .warm_up = 4};
+  EXPECT_DOUBLE_EQ(s.at(0, 100), 0.2);
+  EXPECT_DOUBLE_EQ(s.at(3, 100), 0.8);
+  EXPECT_DOUBLE_EQ(s.at(4, 100), 1);
+  EXPECT_DOUBLE_EQ((Schedule{.decay = Decay::constant, .lr = 1}.at(0, 9)), 1);
+  EXPECT_DOUBLE_EQ((Schedule{.decay = Decay::constant, .lr = 2e-4, .warm_up = 1000}.at(999, 5000)), 2e-4 * 1000 / 1001);
+  EXPECT_THROW((Schedule{.warm_up = -1}.at(0, 9)), Error);
 }
 
-TEST(Schedule, MultiStepDropsAtEachMilestone) {
-  const std::vector<int64_t> milestones = {2, 5};
-  const std::vector<double> expected = {8, 8, 4, 4, 4, 2, 2};
-  for (size_t i = 0; i < expected.size(); ++i)
-    EXPECT_EQ(schedule::multi_step(8, int64_t(i), milestones, 0.5), expected[i]) << i;
-  EXPECT_EQ(schedule::multi_step(8, 100, {}, 0.5), 8);
+TEST(Schedule, StepDropsAtEachMilestoneAfterTheWarmUp) {
+  // 10 steps after a warm-up of 2: the milestones are steps 2 + 4 and 2 + 7.
+  const Schedule s{.decay = Decay::step, .lr = 8, .warm_up = 2, .milestones = {0.4, 0.75}, .gamma = 0.5};
+  for (int64_t i : {2, 5}) EXPECT_EQ(s.at(i, 12), 8) << i;
+  for (int64_t i : {6, 8}) EXPECT_EQ(s.at(i, 12), 4) << i;
+  for (int64_t i : {9, 11, 1000}) EXPECT_EQ(s.at(i, 12), 2) << i;
+  EXPECT_EQ((Schedule{.decay = Decay::step, .lr = 8}.at(100, 9)), 8);
 }
 
 TEST(Schedule, CosineFallsToTheLowest) {
-  EXPECT_DOUBLE_EQ(schedule::cosine(3, 0, 8, 1), 3);
-  EXPECT_DOUBLE_EQ(schedule::cosine(3, 4, 8, 1), 2);
-  EXPECT_NEAR(schedule::cosine(3, 2, 8, 1), 2 + std::sqrt(0.5), 1e-15);
-  EXPECT_DOUBLE_EQ(schedule::cosine(3, 8, 8, 1), 1);
-  EXPECT_DOUBLE_EQ(schedule::cosine(3, 99, 8, 1), 1);
-  EXPECT_THROW(schedule::cosine(3, 0, 0), Error);
-}
-
-TEST(Schedule, ConstantAndComposition) {
-  EXPECT_EQ(schedule::constant(0.5, 77), 0.5);
-  EXPECT_DOUBLE_EQ(schedule::multi_step(schedule::warm_up(1, 1, 3), 1, {1}, 0.1), 0.05);
+  const Schedule s{.decay = Decay::cosine, .lr = 3, .lowest = 1};
+  EXPECT_DOUBLE_EQ(s.at(0, 8), 3);
+  EXPECT_DOUBLE_EQ(s.at(4, 8), 2);
+  EXPECT_NEAR(s.at(2, 8), 2 + std::sqrt(0.5), 1e-15);
+  EXPECT_DOUBLE_EQ(s.at(8, 8), 1);
+  EXPECT_DOUBLE_EQ(s.at(99, 8), 1);
 }
 
 }  // namespace

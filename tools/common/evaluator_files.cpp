@@ -1,25 +1,9 @@
 #include "tools/common/evaluator_files.h"
 
-#include "data/motion/skeleton.h"
 #include "tools/common/run_folder.h"
 
 namespace kg {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-EvaluatorConfig evaluator_config(const Json& j, const std::string& source) {
-  EvaluatorConfig c;
-  c.features = read_size(j, "features", source);
-  CHECK_INPUT(c.features == kFeatures, source, ": model configuration has features = ", c.features, ", motions have ",
-              kFeatures);
-  c.movement = read_size(j, "movement", source);
-  c.motion = read_size(j, "motion", source);
-  c.text = read_size(j, "text", source);
-  c.embedding = read_size(j, "embedding", source);
-  c.words = read_size(j, "words", source);
-  return c;
-}
 
 Json model_json(const EvaluatorConfig& config) { return {{"evaluator", to_json(config)}}; }
 
@@ -37,18 +21,11 @@ void load_own(Module& model, const TensorFile& file, const std::string& source) 
   model.load_state_dict(own, source);
 }
 
-void check_statistics_of_run(const Statistics& own, const TensorFile& file, const std::string& source) {
-  CHECK_INPUT(same_statistics(own, read_statistics(file, source)), source,
-              ": the checkpoint was trained under other statistics than these: the data set or --root-weight has "
-              "changed. Restore them, or begin a new run with another --out");
+void check_statistics_of_run(Statistics own, const TensorFile& file, const std::string& source) {
+  take_statistics(own, file, source);
 }
 
 }  // namespace
-
-Json to_json(const EvaluatorConfig& c) {
-  return {{"features", c.features}, {"movement", c.movement},   {"motion", c.motion},
-          {"text", c.text},         {"embedding", c.embedding}, {"words", c.words}};
-}
 
 TensorFile movement_file(const MovementAutoencoder& model, const EvaluatorConfig& config,
                          const Statistics& statistics) {
@@ -91,7 +68,7 @@ TrainedEvaluator open_evaluator(const std::filesystem::path& run) {
   const Json config = read_model_config(file, source);
   const init::SkipRandom skip;
   TrainedEvaluator e;
-  e.model = std::make_unique<Evaluator>(evaluator_config(read_part(config, "evaluator", source), source),
+  e.model = std::make_unique<Evaluator>(read_config<EvaluatorConfig>(read_part(config, "evaluator", source), source),
                                         stored_words(file, source));
   e.statistics = read_statistics(file, source);
   load_own(*e.model, file, source);

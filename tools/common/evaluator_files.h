@@ -13,8 +13,6 @@ inline constexpr const char* kEvaluatorKind = "evaluator";
 inline constexpr const char* kMovementStage = "movement";
 inline constexpr const char* kMatchingStage = "matching";
 
-nlohmann::ordered_json to_json(const EvaluatorConfig& config);
-
 TensorFile movement_file(const MovementAutoencoder& model, const EvaluatorConfig& config, const Statistics& statistics);
 TensorFile evaluator_file(const Evaluator& model, const Statistics& statistics);
 // Load weights into models that were made from a configuration; an Error (input) with what differs: configuration,

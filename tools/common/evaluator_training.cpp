@@ -7,7 +7,6 @@
 #include "data/sets/humanml3d.h"
 #include "data/sets/sampling.h"
 #include "models/metrics/generation.h"
-#include "models/t2m_gpt/presets.h"
 #include "tools/common/captured_step.h"
 #include "tools/common/evaluator_files.h"
 #include "tools/common/training_setup.h"
@@ -42,14 +41,12 @@ TrainingState begin(const Job& job, const RunFolder& folder, const char* kind, A
   return state;
 }
 
-int64_t steps_of(const EvaluatorStage& stage, int64_t batches_per_epoch) {
-  return stage.iters > 0 ? stage.iters : stage.epochs * batches_per_epoch;
+int64_t steps_of(const Recipe& stage, int64_t batches_per_epoch) {
+  return stage.max_iters > 0 ? stage.max_iters : stage.epochs * batches_per_epoch;
 }
-double rate(const EvaluatorStage& stage, int64_t i, int64_t steps) {
-  return learning_rate(stage.lr, i, stage.warm_up, steps, stage.schedule, 0.5);
-}
+double rate(const Recipe& stage, int64_t i, int64_t steps) { return stage.schedule.at(i, steps); }
 
-TrainingLoop loop_of(const Job& job, const EvaluatorStage& stage, const char* kind, int64_t steps) {
+TrainingLoop loop_of(const Job& job, const Recipe& stage, const char* kind, int64_t steps) {
   TrainingLoop loop;
   loop.title = kind;
   loop.kind = kind;
@@ -66,11 +63,12 @@ std::vector<Tensor> normalized_clips(const Dataset& set, const Statistics& stati
 }
 
 int train_movements(const Job& job, const Dataset& train, const Dataset& validation, const RunFolder& folder) {
-  const EvaluatorStage& stage = job.recipe.movement;
+  const Recipe& stage = job.recipe.movement;
   default_generator() = {job.training.run.seed, 0};
   MovementAutoencoder model(job.recipe.model);
   model.to(job.device);
-  AdamW optimizer({ParameterGroup{model.named_parameters()}}, {.lr = stage.lr}, compute_dtype(job.training.run));
+  AdamW optimizer({ParameterGroup{model.named_parameters()}}, {.lr = stage.schedule.lr},
+                  compute_dtype(job.training.run));
   TrainingState state =
       begin(job, folder, kMovementKind, optimizer, [&](const TensorFile& file, const std::string& at) {
         load_movement_weights(model, job.recipe.model, job.statistics, file, at);
@@ -216,7 +214,7 @@ std::unique_ptr<Evaluator> make_evaluator(const Job& job, const Dataset& train,
 
 int train_matching(const Job& job, const Dataset& train, const Dataset& validation, const RunFolder& folder,
                    const std::filesystem::path& movements) {
-  const EvaluatorStage& stage = job.recipe.matching;
+  const Recipe& stage = job.recipe.matching;
   const uint64_t seed = job.training.run.seed;
   const std::unique_ptr<Evaluator> made = make_evaluator(job, train, movements);
   Evaluator& model = *made;
@@ -224,7 +222,8 @@ int train_matching(const Job& job, const Dataset& train, const Dataset& validati
   if (model.trains_words()) text.emplace_back("word_vectors.weight", &model.word_vectors.weight);
   NamedParameters motion = model.motion_encoder.named_parameters();
   for (auto& [name, parameter] : motion) name = "motion." + name;
-  AdamW optimizer({ParameterGroup{text}, ParameterGroup{motion}}, {.lr = stage.lr}, compute_dtype(job.training.run));
+  AdamW optimizer({ParameterGroup{text}, ParameterGroup{motion}}, {.lr = stage.schedule.lr},
+                  compute_dtype(job.training.run));
   TrainingState state = begin(
       job, folder, kEvaluatorKind, optimizer,
       [&](const TensorFile& file, const std::string& at) { load_evaluator_weights(model, job.statistics, file, at); });
@@ -251,7 +250,7 @@ int train_matching(const Job& job, const Dataset& train, const Dataset& validati
           const Var text_rows = model.encode(SentenceBatch{in[2], in[3], in[4]});
           const MatchingLoss loss = matching_loss(text_rows, motion_rows, in[5]);
           backward(loss.total);
-          clip_groups(optimizer.parameters(), job.recipe.clip);
+          clip_groups(optimizer.parameters(), job.recipe.matching.clip);
           return {loss.total.value, loss.positive.value, loss.negative.value,
                   optimizer.clip_grad_norm_on_device(kNoClip).scale};
         });
@@ -281,12 +280,12 @@ void add_options(Cli& cli, EvaluatorTraining& t) {
   cli.preset("preset", &t.preset, preset_names(), "sizes and recipe",
              [&t](const std::string& name) { t.recipe = evaluator_preset(name); });
   cli.group("Model and training");
-  cli.add("movement-iters", &t.recipe.movement.iters, "steps of the movement stage; 0: 270 epochs").at_least(0);
-  cli.add("max-iters", &t.recipe.matching.iters, "steps of the matching stage; 0: 300 epochs").at_least(0);
+  cli.add("movement-iters", &t.recipe.movement.max_iters, "steps of the movement stage; 0: 270 epochs").at_least(0);
+  cli.add("max-iters", &t.recipe.matching.max_iters, "steps of the matching stage; 0: 300 epochs").at_least(0);
   cli.add("movement-batch", &t.recipe.movement.batch, "windows a step, movement stage").range(1, 65536);
   cli.add("b,batch-size,bs", &t.recipe.matching.batch, "pairs a step, matching stage").range(2, 65536);
-  cli.add("movement-lr", &t.recipe.movement.lr, "learning rate, movement stage").above(0);
-  cli.add("lr,learning-rate", &t.recipe.matching.lr, "learning rate, matching stage").above(0);
+  cli.add("movement-lr", &t.recipe.movement.schedule.lr, "learning rate, movement stage").above(0);
+  cli.add("lr,learning-rate", &t.recipe.matching.schedule.lr, "learning rate, matching stage").above(0);
   cli.add("root-weight,feat-bias", &t.recipe.root_weight, "how much more root and contact features count").above(0);
   cli.add("eval-every", &t.eval_every, "steps between validations").at_least(1);
   cli.add("save-every", &t.save_every, "steps between checkpoints").at_least(1);

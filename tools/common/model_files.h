@@ -4,9 +4,9 @@
 #pragma once
 
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "data/formats/checkpoint.h"
+#include "models/model_file.h"
 #include "models/t2m_gpt/t2m_gpt.h"
 #include "nn/optim.h"
 #include "tools/common/text_encoders.h"
@@ -17,30 +17,11 @@ namespace kg {
 inline constexpr const char* kTokenizerKind = "vqvae";
 inline constexpr const char* kT2mGptKind = "t2m_gpt";
 
-nlohmann::ordered_json to_json(const VqVaeConfig& config);
-nlohmann::ordered_json to_json(const GptConfig& config);
-nlohmann::ordered_json to_json(const WordTransformerConfig& config);
-
-// Adds the entries to a file under prefix + name.
-void append(TensorFile& file, const std::string& prefix, const NamedTensors& entries);
-// The entries whose names begin with the prefix, without it.
-NamedTensors extract(const TensorFile& file, const std::string& prefix);
-
 TensorFile tokenizer_file(const MotionTokenizer& tokenizer);
 TensorFile t2m_gpt_file(const T2mGpt& model);
 // Optimizer moments and training state, under "optim." and "state.".
 void append_training(TensorFile& file, const AdamW& optimizer, const TrainingState& state);
 TrainingState load_training(const TensorFile& file, AdamW& optimizer, const std::string& source);
-
-// The configuration that a checkpoint's metadata hold, and its parts; Errors (input) that name `source`.
-nlohmann::ordered_json read_model_config(const TensorFile& file, const std::string& source);
-const nlohmann::ordered_json& read_part(const nlohmann::ordered_json& json, const char* key, const std::string& source);
-int64_t read_size(const nlohmann::ordered_json& json, const char* key, const std::string& source);  // above 0
-void check_same_model(const nlohmann::ordered_json& own, const nlohmann::ordered_json& stored,
-                      const std::string& source);
-void append_statistics(TensorFile& file, const Statistics& statistics);
-Statistics read_statistics(const TensorFile& file, const std::string& source);
-bool same_statistics(const Statistics& a, const Statistics& b);
 
 // A checkpoint file or run folder (see find_checkpoint). Errors (input) for another kind or a damaged file.
 std::unique_ptr<MotionTokenizer> load_tokenizer(const std::filesystem::path& model);

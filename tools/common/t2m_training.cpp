@@ -25,11 +25,10 @@ std::vector<Tensor> features_of(const Dataset& set, int64_t limit) {
 
 template <class Training>
 void add_recipe_options(Cli& cli, Training& t, const char* batch) {
-  cli.add("max-iters,total-iter", &t.recipe.max_iters, "steps").at_least(1);
-  cli.add("b,batch-size,bs", &t.recipe.batch, batch).range(1, 65536);
-  cli.add("lr,learning-rate", &t.recipe.lr, "learning rate").above(0);
-  cli.add("warm-up,warm-up-iter", &t.recipe.warm_up, "steps of linear warm-up").at_least(0);
-  cli.add("schedule,lr-scheduler", &t.recipe.schedule, "of the learning rate").choices({"step", "cosine", "constant"});
+  cli.add("max-iters,total-iter", &t.recipe.training.max_iters, "steps").at_least(1);
+  cli.add("b,batch-size,bs", &t.recipe.training.batch, batch).range(1, 65536);
+  cli.add("lr,learning-rate", &t.recipe.training.schedule.lr, "learning rate").above(0);
+  cli.add("warm-up,warm-up-iter", &t.recipe.training.schedule.warm_up, "steps of linear warm-up").at_least(0);
   cli.add("eval-every,eval-iter", &t.eval_every, "steps between validations").at_least(1);
   cli.add("save-every,save-iter", &t.save_every, "steps between checkpoints").at_least(1);
 }
@@ -50,7 +49,6 @@ void add_options(Cli& cli, TokenizerTraining& t) {
   cli.add("loss-vel", &t.recipe.model.position, "weight of the joint position loss").at_least(0);
   cli.add("width", &t.recipe.model.width, "channels, and width of a code").range(1, 8192);
   cli.add("codes,nb-code", &t.recipe.model.codes, "codebook size").range(2, 65536);
-  cli.add("quantizer", &t.quantizer, "codebook update").choices({"ema_reset", "ema", "reset", "learned"});
 }
 
 void add_options(Cli& cli, GptTraining& t) {
@@ -65,7 +63,7 @@ void add_options(Cli& cli, GptTraining& t) {
   cli.group("Model and training");
   add_recipe_options(cli, t, "motions a step");
   cli.add("pkeep", &t.recipe.keep, "share of input tokens kept; -1: random").range(-1, 1);
-  cli.add("weight-decay", &t.recipe.weight_decay, "decoupled weight decay").at_least(0);
+  cli.add("weight-decay", &t.recipe.training.weight_decay, "decoupled weight decay").at_least(0);
   cli.add("drop-out-rate,dropout", &t.recipe.model.dropout, "dropout").range(0, 0.9);
   cli.add("width,embed-dim-gpt", &t.recipe.model.width, "transformer width").range(1, 16384);
   cli.add("layers,num-layers", &t.recipe.model.layers, "transformer layers").range(1, 256);
@@ -94,11 +92,10 @@ ReconstructionError reconstruction_error(MotionTokenizer& tokenizer, const std::
 int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& config) {
   const bool quiet = t.run.quiet;
   TokenizerRecipe recipe = t.recipe;
-  recipe.model.update = codebook_update_from(t.quantizer);
   if (recipe.window % kFramesPerToken != 0)
     fail(ErrorCode::usage, "--window-size must be a multiple of ", kFramesPerToken, ", is ", recipe.window);
   const LoadOptions options = whole_clips(int(recipe.window));
-  const Part part = part_of_batch(recipe.batch);
+  const Part part = part_of_batch(recipe.training.batch);
   const Dataset train = load_humanml3d(t.data, "train", options);
   const Dataset validation = load_validation(t.data, options);
   report(train, quiet);
@@ -110,8 +107,9 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
   const Device device = device_from(t.run.device);
   tokenizer.model.to(device);
   say(quiet, "tokenizer " + t.preset + ": " + std::to_string(tokenizer.model.parameter_count()) + " parameters");
-  AdamW optimizer({ParameterGroup{tokenizer.model.named_parameters(), recipe.weight_decay, 1}},
-                  {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2}, compute_dtype(t.run));
+  AdamW optimizer({ParameterGroup{tokenizer.model.named_parameters(), recipe.training.weight_decay, 1}},
+                  {.lr = recipe.training.schedule.lr, .beta1 = recipe.training.beta1, .beta2 = recipe.training.beta2},
+                  compute_dtype(t.run));
   TrainingState state;
   state.random = default_generator();
   if (folder.resuming()) {
@@ -125,23 +123,23 @@ int train_tokenizer(const TokenizerTraining& t, const nlohmann::ordered_json& co
 
   std::vector<Tensor> clips;
   for (const Item& item : train.items) clips.push_back(normalize_features(item.features, tokenizer.statistics));
-  WindowSampler windows(std::move(clips), int(recipe.window), int(recipe.batch), t.run.seed);
+  WindowSampler windows(std::move(clips), int(recipe.window), int(recipe.training.batch), t.run.seed);
   const std::vector<Tensor> held_out = features_of(validation, 64);
 
   TrainingLoop loop;
   loop.title = "tokenizer";
   loop.kind = kTokenizerKind;
-  loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
-  loop.samples = recipe.batch;
+  loop.max_iters = recipe.training.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
+  loop.samples = recipe.training.batch;
   CapturedStep step(device, world().size() == 1, "tokenizer", quiet);
-  Prefetch batches(device, recipe.max_iters, [&](int64_t i) -> Prefetch::Rest {
+  Prefetch batches(device, recipe.training.max_iters, [&](int64_t i) -> Prefetch::Rest {
     return [x = windows.batch(i, int(part.begin), int(part.end))]() -> StepBatch { return {{x}}; };
   });
   loop.step_columns = {"loss", "reconstruction", "commitment", "position", "perplexity", "codes", "lr"};
   loop.step = [&](int64_t i) -> std::vector<double> {
     tokenizer.model.train();
     const StepBatch batch = batches.at(i);
-    const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 2.0 / 3);
+    const double lr = recipe.training.schedule.at(i, recipe.training.max_iters);
     const std::vector<Tensor>& results =
         step.run(batch.inputs, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
           optimizer.zero_grad();
@@ -271,7 +269,7 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   recipe.model.feedforward = 4 * recipe.model.width;
   const auto tokenizer = load_tokenizer(t.tokenizer);
   recipe.model.codes = tokenizer->model.config().codes;
-  const Part part = part_of_batch(recipe.batch);
+  const Part part = part_of_batch(recipe.training.batch);
   const Dataset train = load_humanml3d(t.data, "train");
   const Dataset validation = load_validation(t.data, {});
   report(train, quiet);
@@ -295,8 +293,9 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   NamedParameters parameters = model.gpt.named_parameters();
   for (auto& [name, parameter] : text.named_parameters())
     if (!text.frozen()) parameters.emplace_back("text." + name, parameter);
-  AdamW optimizer({ParameterGroup{parameters, recipe.weight_decay, 1}},
-                  {.lr = recipe.lr, .beta1 = recipe.beta1, .beta2 = recipe.beta2}, compute);
+  AdamW optimizer({ParameterGroup{parameters, recipe.training.weight_decay, 1}},
+                  {.lr = recipe.training.schedule.lr, .beta1 = recipe.training.beta1, .beta2 = recipe.training.beta2},
+                  compute);
   TrainingState state;
   state.random = default_generator();
   if (folder.resuming()) {
@@ -310,17 +309,18 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
 
   const TokenSet train_tokens = tokenize(model.tokenizer, train, recipe.model.context, t.run.seed);
   const TokenSet val_tokens = tokenize(model.tokenizer, validation, recipe.model.context, t.run.seed);
-  ShuffledOrder order(int64_t(train_tokens.tokens.size()), recipe.batch, t.run.seed);
+  ShuffledOrder order(int64_t(train_tokens.tokens.size()), recipe.training.batch, t.run.seed);
   TrainingLoop loop;
   loop.title = "t2m_gpt";
   loop.kind = kT2mGptKind;
-  loop.max_iters = recipe.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
-  loop.samples = recipe.batch;
+  loop.max_iters = recipe.training.max_iters, loop.eval_every = t.eval_every, loop.save_every = t.save_every;
+  loop.samples = recipe.training.batch;
   CapturedStep step(device, world().size() == 1, "t2m_gpt", quiet);
-  Prefetch batches(device, recipe.max_iters, [&](int64_t i) -> Prefetch::Rest {
+  Prefetch batches(device, recipe.training.max_iters, [&](int64_t i) -> Prefetch::Rest {
     std::vector<int64_t> items;
-    for (int64_t b = 0; b < recipe.batch; ++b) items.push_back(order.at(i * recipe.batch + b));
-    const CaptionedBatch whole = make_batch(train_tokens, items, model.gpt, t.run.seed, i * recipe.batch, true);
+    for (int64_t b = 0; b < recipe.training.batch; ++b) items.push_back(order.at(i * recipe.training.batch + b));
+    const CaptionedBatch whole =
+        make_batch(train_tokens, items, model.gpt, t.run.seed, i * recipe.training.batch, true);
     const double keep = recipe.keep < 0 ? double(draw(t.run.seed, i, 15).uniform(0)) : recipe.keep;
     const Tensor inputs = corrupt(whole.tokens.ids.slice(1, 0, recipe.model.context - 1).contiguous(), keep,
                                   recipe.model.codes, draw(t.run.seed, i, 14));
@@ -336,7 +336,7 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
   loop.step = [&](int64_t i) -> std::vector<double> {
     model.train(true);
     const StepBatch batch = batches.at(i);
-    const double lr = learning_rate(recipe.lr, i, recipe.warm_up, recipe.max_iters, recipe.schedule, 0.5);
+    const double lr = recipe.training.schedule.at(i, recipe.training.max_iters);
     const std::vector<Tensor>& results =
         step.run(batch.inputs, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
           const SampleTargets scored{in[1], in[2]};
@@ -344,7 +344,8 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
           const Var logits = model.gpt(condition(&in[3]), in[0]);
           const Var loss = gpt_loss(logits, scored);
           backward_over_ranks(loss, part, optimizer.parameters());
-          const AdamW::Clip clip = optimizer.clip_grad_norm_on_device(t.preset == "paper" ? kNoClip : 1.0);
+          const AdamW::Clip clip =
+              optimizer.clip_grad_norm_on_device(recipe.training.clip > 0 ? recipe.training.clip : kNoClip);
           return {loss.value, gpt_accuracy(logits.value, scored), clip.squared_norm, clip.scale};
         });
     optimizer.step(lr, results.back());
@@ -361,9 +362,9 @@ int train_t2m_gpt(const GptTraining& t, const nlohmann::ordered_json& config) {
       model.train(false);
       double loss = 0, accuracy = 0;
       const int64_t n = std::min<int64_t>(int64_t(val_tokens.tokens.size()), 512);
-      for (int64_t first = 0; first < n; first += recipe.batch) {
+      for (int64_t first = 0; first < n; first += recipe.training.batch) {
         std::vector<int64_t> items;
-        for (int64_t i = first; i < std::min(n, first + recipe.batch); ++i) items.push_back(i);
+        for (int64_t i = first; i < std::min(n, first + recipe.training.batch); ++i) items.push_back(i);
         const CaptionedBatch batch = make_batch(val_tokens, items, model.gpt, 0, first, false);
         std::vector<Tensor> words = condition.inputs(batch.captions, model.gpt.dtype());
         for (Tensor& t : words) t = t.to(device);
@@ -387,7 +388,7 @@ int train_two_stages(const TwoStages& stages, const nlohmann::ordered_json& conf
   t.data = stages.data;
   t.preset = stages.preset;
   t.recipe = tokenizer_preset(stages.preset);
-  if (stages.tokenizer_iters > 0) t.recipe.max_iters = stages.tokenizer_iters;
+  if (stages.tokenizer_iters > 0) t.recipe.training.max_iters = stages.tokenizer_iters;
   if (const int code = train_tokenizer(t, config)) return code;
   GptTraining g;
   g.run = stage_run(stages.run, "gpt");
@@ -395,7 +396,7 @@ int train_two_stages(const TwoStages& stages, const nlohmann::ordered_json& conf
   g.tokenizer = t.run.out / "last.safetensors";
   g.preset = stages.preset;
   g.recipe = gpt_preset(stages.preset);
-  if (stages.gpt_iters > 0) g.recipe.max_iters = stages.gpt_iters;
+  if (stages.gpt_iters > 0) g.recipe.training.max_iters = stages.gpt_iters;
   return train_t2m_gpt(g, config);
 }
 

@@ -2,6 +2,8 @@
 // and train_t2mgpt are their command lines, the demo and the obedience test call them directly.
 #pragma once
 
+#include "models/t2m_gpt/presets.h"
+#include "models/tokenizer/presets.h"
 #include "tools/common/text_encoders.h"
 #include "tools/common/training.h"
 
@@ -12,7 +14,6 @@ struct TokenizerTraining {
   std::filesystem::path data;
   std::string preset = "small";
   TokenizerRecipe recipe = tokenizer_preset("small");
-  std::string quantizer = "ema_reset";
   int64_t eval_every = 500, save_every = 500;
 };
 struct GptTraining {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "models/t2m_gpt/presets.h"
+#include "models/tokenizer/presets.h"
 
 namespace kg {
 
