@@ -7,6 +7,7 @@
 
 #include "autograd/gradcheck.h"
 #include "models/t2m_gpt/presets.h"
+#include "models/tokenizer/presets.h"
 #include "nn/losses.h"
 #include "nn/optim.h"
 
@@ -207,20 +208,15 @@ TEST(Presets, TransformersFitTheirTokenizersAndTextEncoders) {
   EXPECT_THROW(gpt_preset("huge"), Error);
 }
 
-TEST(LearningRate, WarmUpAndSchedules) {
-  EXPECT_DOUBLE_EQ(learning_rate(2e-4, 0, 1000, 300000, "step", 0.5), 2e-4 / 1001);
-  EXPECT_DOUBLE_EQ(learning_rate(2e-4, 999, 1000, 300000, "step", 0.5), 2e-4 * 1000 / 1001);
-  EXPECT_DOUBLE_EQ(learning_rate(2e-4, 1000, 1000, 300000, "step", 0.5), 2e-4);
-  // 90 iterations after 10 of warm-up; the milestone is at 45 of them.
-  EXPECT_DOUBLE_EQ(learning_rate(1, 54, 10, 100, "step", 0.5), 1);
-  EXPECT_DOUBLE_EQ(learning_rate(1, 55, 10, 100, "step", 0.5), 0.05);
-  EXPECT_DOUBLE_EQ(learning_rate(1, 10, 10, 100, "cosine", 0.5), 1);
-  EXPECT_NEAR(learning_rate(1, 55, 10, 100, "cosine", 0.5), 0.5, 1e-12);
-  EXPECT_NEAR(learning_rate(1, 40, 10, 100, "cosine", 0.5), 0.75, 1e-12);  // a third: (1 + cos 60 degrees) / 2
-  EXPECT_DOUBLE_EQ(learning_rate(1, 100, 10, 100, "cosine", 0.5), 0);
-  EXPECT_DOUBLE_EQ(learning_rate(1, 99, 10, 100, "constant", 0.5), 1);
-  EXPECT_DOUBLE_EQ(learning_rate(1, 0, 0, 100, "constant", 0.5), 1);
-  EXPECT_THROW(learning_rate(1, 50, 10, 100, "linear", 0.5), Error);
+TEST(Presets, RatesAreThoseOfTheRecipes) {
+  const Recipe tokenizer = tokenizer_preset("paper").training, gpt = gpt_preset("paper").training;
+  EXPECT_DOUBLE_EQ(tokenizer.schedule.at(999, 300000), 2e-4 * 1000 / 1001);
+  EXPECT_DOUBLE_EQ(tokenizer.schedule.at(1000 + 199332, 300000), 2e-4);  // two thirds of 299,000 are 199,333
+  EXPECT_DOUBLE_EQ(tokenizer.schedule.at(1000 + 199333, 300000), 1e-5);
+  EXPECT_DOUBLE_EQ(gpt.schedule.at(149999, 300000), 1e-4);
+  EXPECT_DOUBLE_EQ(gpt.schedule.at(150000, 300000), 5e-6);
+  EXPECT_EQ(gpt.clip, 0);
+  EXPECT_EQ(gpt_preset("tiny").training.clip, 1);
 }
 
 }  // namespace
