@@ -1,5 +1,5 @@
-// Exponential moving average of a module's parameters, over their flat buffer: average += (1 - decay) (value -
-// average).
+// Exponential moving average of a module's parameters, over their flat buffer:
+// average += (1 - decay) (value - average).
 #pragma once
 
 #include "nn/flat.h"

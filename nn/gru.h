@@ -19,9 +19,9 @@ class GRU : public Module {
   }
 
   struct Output {
-    Var h, last;
-  };  // h (B, T, dH), 0 beyond a sample's length; last (B, dH): forward after the last valid step, backward after the
-      // first
+    Var h;     // (B, T, dH), 0 beyond a sample's length
+    Var last;  // (B, dH): forward after the last valid step, backward after the first
+  };
   // h0 (d, B, H)
   Output operator()(const Var& x, const Var& h0, const Tensor& lengths) const {
     std::vector<Var> h, last;

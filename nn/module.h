@@ -1,6 +1,9 @@
 // Module: a tree of named parameters (Var), buffers (Tensor) and children, all plain members of the deriving class that
 // its constructor registers. Names join with '.', and names, order and shapes are those of the same PyTorch model.
-//   struct Block : Module { Block() { reg("conv1", conv1), reg("scale", scale); }  Conv1d conv1{8, 8, 3};  Var scale;
+//   struct Block : Module {
+//     Block() { reg("conv1", conv1), reg("scale", scale); }
+//     Conv1d conv1{8, 8, 3};
+//     Var scale;
 //   };
 #pragma once
 

@@ -88,8 +88,8 @@ struct DtypeOf<uint8_t> {
 template <class T>
 inline constexpr Dtype dtype_of = DtypeOf<T>::value;
 
-// Calls fn with a value of the C++ type of a compute dtype: for_float(x.dtype(), [&](auto zero) { using T =
-// decltype(zero); });
+// Calls fn with a value of the C++ type of a compute dtype:
+//   for_float(x.dtype(), "op", [&](auto zero) { using T = decltype(zero); });
 template <class Fn>
 auto for_float(Dtype dtype, const char* op, Fn&& fn) {
   if (dtype == Dtype::f32) return fn(float{});

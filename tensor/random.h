@@ -48,8 +48,8 @@ struct Philox {
 void fill_uniform(const Tensor& t, double low, double high, Philox random);
 void fill_normal(const Tensor& t, double mean, double stddev, Philox random);
 
-// The generator of a run: a seed and a position. Each random op takes the next stream; a checkpoint stores both
-// numbers.
+// The generator of a run: a seed and a position. Each random op takes the next stream;
+// a checkpoint stores both numbers.
 struct Generator {
   uint64_t seed = 0;
   uint64_t position = 0;

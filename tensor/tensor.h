@@ -42,8 +42,8 @@ class Tensor {
   Device device() const { return device_; }
   bool is_contiguous() const;
 
-  // First element of a tensor in host memory; T must be the dtype's C++ type. Elements follow row-major only when
-  // is_contiguous().
+  // First element of a tensor in host memory; T must be the dtype's C++ type.
+  // Elements follow row-major only when is_contiguous().
   template <class T>
   T* data() const {
     CHECK(device_ == Device::cpu, "[data] the tensor is on the GPU; copy it with to(Device::cpu) first");

@@ -1,5 +1,5 @@
-// Folders as the public text encoders come in, with random weights of a few channels: config.json, vocabulary and
-// model.safetensors.
+// Folders as the public text encoders come in, with random weights of a few channels:
+// config.json, vocabulary and model.safetensors.
 #pragma once
 
 #include <filesystem>

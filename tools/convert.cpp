@@ -1,5 +1,5 @@
-// convert: weights from any file that people have (safetensors, shards, PyTorch's archives, npz) to one safetensors
-// file.
+// convert: weights from any file that people have (safetensors, shards, PyTorch's archives,
+// npz) to one safetensors file.
 #include <iostream>
 #include <set>
 

@@ -1,5 +1,5 @@
-// Palette by median cut over a 6-bit histogram, LZW with codes of growing width, pixels that did not change
-// transparent.
+// Palette by median cut over a 6-bit histogram, LZW with codes of growing width,
+// pixels that did not change transparent.
 #include "data/export/gif.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// Drawing of the HTML player: decoding of a motion, its body and camera, and one WebGL canvas that draws for all
-// pictures of the page (browsers allow few). Without WebGL 2 the bodies are drawn flat on the 2-D canvas, with a
-// notice.
+// Drawing of the HTML player: decoding of a motion, its body and camera, and one WebGL canvas that
+// draws for all pictures of the page (browsers allow few). Without WebGL 2 the bodies are drawn
+// flat on the 2-D canvas, with a notice.
 #include "data/export/player.h"
 
 namespace kg {

@@ -1,5 +1,5 @@
-// Behaviour of the HTML player: one timeline and one shared camera a section, one toolbar for all, mouse, touch and
-// keys.
+// Behaviour of the HTML player: one timeline and one shared camera a section,
+// one toolbar for all, mouse, touch and keys.
 #include "data/export/player.h"
 
 namespace kg {

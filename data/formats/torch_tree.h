@@ -28,8 +28,8 @@ struct TorchTree {
   bool on_top = false;                          // the outermost dict holds tensors itself, or the whole is a module
 };
 
-// `name` opens error messages. Sharing and cycles are bounded: at most 64 levels, and steps in proportion to the
-// pickle.
+// `name` opens error messages. Sharing and cycles are bounded: at most 64 levels,
+// and steps in proportion to the pickle.
 TorchTree flatten_torch(const Pickle& pickle, const std::string& name);
 
 // FloatStorage -> f32; false where the name is not one of a known storage.

@@ -97,8 +97,8 @@ void check_piece(std::string_view bytes, int index, const std::string& name) {
 }
 
 // A map from characters to text: the size of a double-array trie, the trie, then texts that each end in a zero byte.
-// Following a byte leads from unit i to (i ^ offset) ^ byte; where a key ends, unit i ^ offset holds a place in the
-// texts.
+// Following a byte leads from unit i to (i ^ offset) ^ byte; where a key ends,
+// unit i ^ offset holds a place in the texts.
 void check_characters(std::string_view map, const std::string& name) {
   const auto require = [&](bool condition) {
     CHECK_INPUT(condition, name, ": the table of characters is damaged; fetch the model again");

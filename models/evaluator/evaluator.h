@@ -43,8 +43,8 @@ struct SentenceBatch {
 
 class Evaluator : public Module {
  public:
-  // vectors (words.size(), config.words), which stay as they are; undefined: random ones, trained with the text
-  // encoder.
+  // vectors (words.size(), config.words), which stay as they are; undefined:
+  // random ones, trained with the text encoder.
   Evaluator(const EvaluatorConfig& config, EvaluatorWords words, const Tensor& vectors = {});
 
   // f32 (B, width()) on the CPU, in the order given; lengths in frames. An item's row does not depend on the others.

@@ -36,8 +36,8 @@ double cider_d(const std::vector<CaptionItem>& items);
 
 double mean_length(const std::vector<CaptionItem>& items);  // words a caption, not times 100
 
-// All of it with each package's own words. The nlg-eval side counts plain words: its inputs had neither capitals nor
-// punctuation.
+// All of it with each package's own words. The nlg-eval side counts plain words:
+// its inputs had neither capitals nor punctuation.
 struct CaptionScores {
   std::array<double, 4> bleu, bleu_closest;
   double rouge_l, rouge_l_beta, cider, cider_d, mean_length;

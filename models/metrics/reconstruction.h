@@ -29,8 +29,8 @@ struct ReconstructionScores {
 };
 ReconstructionScores score_reconstruction(const std::vector<Joints>& real, const std::vector<Joints>& made);
 
-// An Error (input) that begins with `what`: no frame, or a coordinate that is not finite; for two motions also other
-// lengths.
+// An Error (input) that begins with `what`: no frame, or a coordinate that is not finite;
+// for two motions also other lengths.
 void check_metric_motion(const Joints& joints, const std::string& what);
 void check_metric_motions(const Joints& real, const Joints& made, const std::string& what);
 

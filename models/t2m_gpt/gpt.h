@@ -108,8 +108,8 @@ struct GptBatch {
   Tensor ids;
   std::vector<int64_t> lengths;  // tokens, without end
 };
-// Replaces each id with probability 1 - keep by a random code (section 3.2, "corrupted sequence"), ends and pads
-// included.
+// Replaces each id with probability 1 - keep by a random code (section 3.2, "corrupted sequence"),
+// ends and pads included.
 Tensor corrupt(const Tensor& ids, double keep, int64_t codes, Philox random);
 // Mean cross-entropy over tokens and end of each sample, then over samples. `inputs` (B, context - 1).
 Var gpt_loss(const Var& logits, const GptBatch& batch);

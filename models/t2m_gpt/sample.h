@@ -1,5 +1,5 @@
-// Sampling token sequences from the transformer: key/value cache, whole batch at once, a random stream for each
-// sequence.
+// Sampling token sequences from the transformer: key/value cache, whole batch at once,
+// a random stream for each sequence.
 #pragma once
 
 #include <deque>

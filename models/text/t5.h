@@ -1,7 +1,7 @@
-// T5 (Raffel et al. 2020) and its version 1.1: an encoder-decoder transformer with relative position biases, RMS norms
-// before each part and no biases in linear layers. Letters: B batch, Ts source tokens, Tt target tokens, C width, H
-// heads, D width of a head, V vocabulary. Names of modules and parameters are those of Hugging Face's
-// T5ForConditionalGeneration.
+// T5 (Raffel et al. 2020) and its version 1.1: an encoder-decoder transformer with relative position biases,
+// RMS norms before each part and no biases in linear layers. Letters: B batch, Ts source tokens, Tt target tokens,
+// C width, H heads, D width of a head, V vocabulary. Names of modules and parameters are those of Hugging
+// Face's T5ForConditionalGeneration.
 #pragma once
 
 #include <optional>
@@ -29,9 +29,9 @@ int64_t parameter_count(const T5Config& config);  // of a model that need not ex
 
 inline constexpr int32_t kT5Pad = 0, kT5End = 1;  // the pad also begins every target
 
-// (Tq, Tk) i32: the bucket of each relative position key - query, of queries first, first + 1, ... Buckets are one wide
-// for near keys, then grow like the logarithm of the distance (section 2.1). Looking forward, if allowed, has half of
-// them.
+// (Tq, Tk) i32: the bucket of each relative position key - query, of queries first, first + 1, ...
+// Buckets are one wide for near keys, then grow like the logarithm of the distance (section 2.1).
+// Looking forward, if allowed, has half of them.
 Tensor t5_buckets(int64_t queries, int64_t keys, bool bidirectional, const T5Config& config, int64_t first = 0);
 
 // What decoding has seen, for one layer: keys and values of the target (B, most, H, D) and of the source (B, Ts, H, D).
@@ -85,8 +85,8 @@ class T5 : public Module {
   Var encode(const Tensor& ids, const Tensor& mask) const;  // (B, Ts) i32 and u8, 0 at pads -> (B, Ts, C)
   Var decode(const Tensor& ids, const Var& memory, const Tensor& memory_mask) const;  // (B, Tt) -> (B, Tt, C)
   Var logits(const Var& states) const;                                                // (..., C) -> (..., V)
-  // Position t of the target sees decoder_ids up to t: their logits (B, Tt, V). The loss is cross_entropy_loss() of
-  // them.
+  // Position t of the target sees decoder_ids up to t: their logits (B, Tt, V).
+  // The loss is cross_entropy_loss() of them.
   Var operator()(const Tensor& ids, const Tensor& mask, const Tensor& decoder_ids) const;
 
   // One decoding step: the last ids (B) i32 -> logits (B, V). A row's bytes depend on that row alone.

@@ -1,6 +1,6 @@
-// TextEncoder: captions to features (B, width). What T2M-GPT conditions on. The built-in one is a small transformer
-// over words, trained together with the model; encoders with published weights take its place behind the same
-// interface.
+// TextEncoder: captions to features (B, width). What T2M-GPT conditions on.
+// The built-in one is a small transformer over words, trained together with the model;
+// encoders with published weights take its place behind the same interface.
 #pragma once
 
 #include <memory>

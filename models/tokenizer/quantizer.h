@@ -1,6 +1,6 @@
 // Vector quantiser (van den Oord et al. 2017) with the codebook updates of T2M-GPT (Zhang et al. 2023, section 3.1):
-// moving averages of the vectors assigned to each code, and reset of codes that are hardly used. x (N, d), codebook (K,
-// d).
+// moving averages of the vectors assigned to each code, and reset of codes that are hardly used.
+// x (N, d), codebook (K, d).
 #pragma once
 
 #include <cmath>

@@ -26,8 +26,8 @@ KG_HD inline T missing() {
     return T(0);
 }
 
-// x (outer, n, inner), ids (m) -> y (outer, m, inner). `lanes` threads, a power of two, copy a row, N elements at a
-// time.
+// x (outer, n, inner), ids (m) -> y (outer, m, inner). `lanes` threads, a power of two,
+// copy a row, N elements at a time.
 template <class T, int N>
 __global__ void select_rows(int64_t rows, int64_t n, int64_t m, int64_t inner, int lanes, Ptr<const T> x,
                             Ptr<const int32_t> ids, Ptr<T> y) {

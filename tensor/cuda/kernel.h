@@ -1,19 +1,19 @@
 // What kernels are written over: the CUDA primitives of the list below and nothing else, so that every kernel compiles
-// twice, by nvcc for a GPU and by the host compiler for the tests, where tests/cuda_emulation gives the list its
-// meaning.
+// twice: by nvcc for a GPU, and by the host compiler for the tests, where tests/cuda_emulation gives them a meaning.
 //
-//   __global__, __device__                          a kernel, a function called by kernels
-//   threadIdx.x, blockIdx.x/y/z, blockDim.x, gridDim.x/y/z   blocks have one axis: a multiple of 32 threads, at most
-//   1024 KG_SHARED(T, name, n)                           n elements shared by the block, read and written by name[i]
-//   only;
-//                                                   pass it on as `auto& name` or `S name`
-//   __syncthreads(), __syncwarp()                   every thread of the block (warp) comes by, or it is an error
-//   __shfl_xor_sync, __shfl_down_sync, __shfl_sync  all 32 lanes take part (mask kAllLanes); values of at most 8 bytes
-//   __ballot_sync                                   as above
-//   atomicAdd, atomicMax, atomicMin                 on int in tensors or shared memory; floats are never added so
-//   Ptr<T>                                          a tensor's elements: p[i], p + i, *p, p == nullptr. Checked in
-//   tests load_pack<N>(p), store_pack(p, pack)            N elements at once from an address that is a multiple of
-//   their size kg::vm::*, std::sqrt, fma ...                   mathematics
+//   __global__, __device__                a kernel, a function called by kernels
+//   threadIdx.x, blockIdx.x/y/z,          a block has one axis, a multiple of 32 threads, at most 1024;
+//   blockDim.x, gridDim.x/y/z             a grid has three
+//   KG_SHARED(T, name, n)                 n elements shared by the block, read and written by name[i] only;
+//                                         passed on as `auto& name` or `S name`
+//   __syncthreads(), __syncwarp()         every thread of the block (warp) comes by, or it is an error
+//   __shfl_xor_sync, __shfl_down_sync,    all 32 lanes take part (mask kAllLanes); values of at most 8 bytes
+//   __shfl_sync
+//   __ballot_sync                         as above
+//   atomicAdd, atomicMax, atomicMin       on int in tensors or shared memory; floats are never added so
+//   Ptr<T>                                a tensor's elements: p[i], p + i, *p, p == nullptr; checked in tests
+//   load_pack<N>(p), store_pack(p, pack)  N elements at once, from an address that is a multiple of their size
+//   kg::vm::*, std::sqrt, fma ...         mathematics
 //
 // A launch is launch("name", kernel<T>, {blocks_x, blocks_y, blocks_z}, threads, arguments...). Everything runs on one
 // stream, in order.

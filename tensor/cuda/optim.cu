@@ -23,8 +23,8 @@ KG_HD inline float adam_element(const Factors& f, float scale, float g, float& w
   return w;
 }
 
-// `factor`, if given, multiplies the gradient; when it is not finite nothing changes. N elements at a time, then the
-// rest.
+// `factor`, if given, multiplies the gradient; when it is not finite nothing changes.
+// N elements at a time, then the rest.
 template <int N>
 __global__ void adam(int64_t n, Factors f, Ptr<const float> factor, Ptr<float> w, Ptr<const float> gradient,
                      Ptr<float> first, Ptr<float> second, Ptr<bf16> half) {

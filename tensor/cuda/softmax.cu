@@ -26,8 +26,8 @@ struct Row {
     index = long_rows ? int64_t(blockIdx.x) : int64_t(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp;
     begin = index * n, end = begin + n;
   }
-  // fn(i, first, last): this thread has elements i + first .. i + last of the tensor; all N of the pack but at the
-  // ends.
+  // fn(i, first, last): this thread has elements i + first .. i + last of the tensor;
+  // all N of the pack but at the ends.
   template <class Fn>
   __device__ void for_packs(Fn&& fn) const {
     for (int64_t i = begin / N * N + int64_t(thread) * N; i < end; i += int64_t(threads) * N)

@@ -45,8 +45,8 @@ inline Twin twin_of(const Tensor& values, Dtype dtype, bool misaligned = false) 
 inline Twin random_twin(const Shape& shape, Dtype dtype, uint64_t stream, bool misaligned = false) {
   return twin_of(random_values(shape, stream, dtype), dtype, misaligned);
 }
-// |got - want| <= tolerance * (largest |want|), element by element, for sums whose terms cancel; NaN only where NaN is
-// wanted.
+// |got - want| <= tolerance * (largest |want|), element by element, for sums whose terms cancel;
+// NaN only where NaN is wanted.
 inline void expect_within(const Tensor& got, const Tensor& want, double tolerance, const std::string& what) {
   ASSERT_EQ(got.shape(), want.shape()) << what;
   const std::vector<double> g = got.to_vector(), w = want.to_vector();

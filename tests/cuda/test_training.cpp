@@ -1,5 +1,5 @@
-// Whole training steps of tiny models on CUDA, beside the same steps on the CPU from the same weights and random
-// numbers.
+// Whole training steps of tiny models on CUDA, beside the same steps on the CPU from
+// the same weights and random numbers.
 #include <gtest/gtest.h>
 
 #include "models/t2m_gpt/t2m_gpt.h"

@@ -1,5 +1,5 @@
-// The HumanML3D layout: what is written is read back; items, sub-clips, lengths, bad files; splits; nothing
-// half-written.
+// The HumanML3D layout: what is written is read back; items, sub-clips, lengths, bad files;
+// splits; nothing half-written.
 #include <gtest/gtest.h>
 
 #include <algorithm>

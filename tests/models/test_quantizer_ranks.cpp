@@ -1,5 +1,5 @@
-// The codebook of several ranks is that of one process with the whole batch: start, averages, resets, gradients,
-// figures.
+// The codebook of several ranks is that of one process with the whole batch:
+// start, averages, resets, gradients, figures.
 #include <gtest/gtest.h>
 
 #include "models/tokenizer/quantizer.h"

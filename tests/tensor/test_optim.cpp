@@ -20,8 +20,8 @@ TEST(Adam, FirstStepsByHand) {
     EXPECT_NEAR(first[0], 0.9, tolerance);
     EXPECT_NEAR(first[1], -1.9, tolerance * 10);  // eps counts: 1e-8 of 0.5
     EXPECT_EQ(first[2], 3);
-    // The opposite gradient: m = 0.9 * 0.4 - 0.1 * 4 = -0.04, / (1 - 0.81); v = 16 (0.001 * 0.999 + 0.001) / (1 -
-    // 0.998001)
+    // The opposite gradient: m = 0.9 * 0.4 - 0.1 * 4 = -0.04, / (1 - 0.81);
+    // v = 16 (0.001 * 0.999 + 0.001) / (1 - 0.998001)
     scale_(g, -1);
     adam_step(p, g, m, v, 2, o, 1);
     EXPECT_NEAR(p.to_vector()[0], 0.9 + 0.1 * (0.04 / 0.19) / 4, tolerance);

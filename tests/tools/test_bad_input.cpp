@@ -1,5 +1,5 @@
-// Bad input of every kind, given to the programs: the exit code, one `error:` line that names the place, and nothing
-// half-written.
+// Bad input of every kind, given to the programs: the exit code, one `error:` line that names the place,
+// and nothing half-written.
 #include <cmath>
 #include <limits>
 

@@ -1,5 +1,5 @@
-// The evaluation over a stand-in for the evaluator network: captions and motions carry a number, and both sides embed
-// it.
+// The evaluation over a stand-in for the evaluator network: captions and motions carry a number,
+// and both sides embed it.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -83,8 +83,8 @@ class Cli {
 
   bool given(const std::string& name) const;  // by file or command line
   std::string help(bool all = false) const;
-  // The whole effective configuration, readable by --config. `derived` is stored for the reader and ignored by
-  // --config.
+  // The whole effective configuration, readable by --config. `derived` is stored for
+  // the reader and ignored by --config.
   nlohmann::ordered_json config() const;
   nlohmann::ordered_json config(const nlohmann::ordered_json& derived) const;
   const std::string& program() const { return program_; }
@@ -119,8 +119,8 @@ struct RunOptions {
 
 // --seed --threads --device --quiet; a program adds --out with its own words.
 void add_run_options(Cli& cli, RunOptions& options);
-// --out --resume --force --precision of a training program; `--out RUN --resume` takes the configuration of
-// RUN/config.json.
+// --out --resume --force --precision of a training program; `--out RUN --resume` takes
+// the configuration of RUN/config.json.
 void add_training_options(Cli& cli, RunOptions& options);
 // Sets the number of threads and resolves --device: an error that says why for a cuda that cannot be used; auto says
 // what it took.

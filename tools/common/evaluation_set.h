@@ -50,8 +50,8 @@ Tensor gather_rows(const Tensor& rows, const std::vector<int64_t>& which);
 // Motions NAME.npy (T, 263) of another program for every item. Errors (input) name the file: missing, of another shape,
 // not finite, shorter than 4 frames.
 std::vector<Tensor> read_motions(const std::filesystem::path& folder, const EvaluationSet& set);
-// Captions of another program for every item: a table, name <tab> caption. Errors (input): an item without one or with
-// two.
+// Captions of another program for every item: a table, name <tab> caption. Errors (input):
+// an item without one or with two.
 std::vector<std::string> read_captions(const std::filesystem::path& path, const EvaluationSet& set);
 
 }  // namespace kg

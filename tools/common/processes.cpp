@@ -61,8 +61,8 @@ int run_as_rank(JoinedGroup& group, const std::function<int()>& body) {
 int run_parallel_main(int argc, char** argv, const std::function<int(int, char**)>& body) {
   return run_main(argc, argv, [&](int count, char** arguments) {
     if (!launched_together()) return body(count, arguments);
-    // mpirun sends it to all as soon as one ends; the training loop, which heeds it, puts its own handler in this
-    // place.
+    // mpirun sends it to all as soon as one ends; the training loop, which heeds it,
+    // puts its own handler in this place.
     ::signal(SIGTERM, SIG_IGN);
     const std::unique_ptr<JoinedGroup> group = join_processes(end_without);
     const WorldScope scope(*group);

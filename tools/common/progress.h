@@ -1,5 +1,5 @@
-// Progress of a long loop on stderr: one line that renews itself on a terminal, a plain line every few seconds
-// elsewhere. 1200/5000  24%  loss 0.0312  perplexity 210  used 87%  lr 0.0002  512/s  1:20, 4:10 left
+// Progress of a long loop on stderr: one line that renews itself on a terminal, or a plain line every few seconds.
+//   1200/5000  24%  loss 0.0312  perplexity 210  used 87%  lr 0.0002  512/s  1:20, 4:10 left
 #pragma once
 
 #include <chrono>

@@ -9,9 +9,9 @@ namespace kg {
 
 class RunFolder {
  public:
-  // Makes the folder where it is missing. resume: it must hold last.safetensors. force: the files of an earlier run are
-  // removed, all other files stay. Errors: usage for a folder in use, input for nothing to resume, runtime for the
-  // disk.
+  // Makes the folder where it is missing. resume: it must hold last.safetensors. force:
+  // the files of an earlier run are removed, all other files stay. Errors: usage for a folder in use,
+  // input for nothing to resume, runtime for the disk.
   RunFolder(std::filesystem::path path, bool resume, bool force);
   // For a process that only reads: nothing is checked or made.
   RunFolder(std::filesystem::path path, bool resume) : path_(std::move(path)), resuming_(resume) {}

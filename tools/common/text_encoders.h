@@ -27,8 +27,8 @@ std::unique_ptr<PretrainedText> open_stored_encoder(const nlohmann::ordered_json
                                                     const TextEncoderChoice& choice, const std::string& source);
 void check_same_encoder(const TextIdentity& own, const nlohmann::ordered_json& stored, const std::string& source);
 
-// Features (N, width) of captions, from `cache` where they lie: a file for each set of weights, vocabulary and
-// captions.
+// Features (N, width) of captions, from `cache` where they lie: a file for each set of weights,
+// vocabulary and captions.
 Tensor cached_features(const PretrainedText& text, const std::vector<std::string>& captions,
                        const std::filesystem::path& cache, bool quiet);
 

@@ -10,8 +10,7 @@
 namespace kg {
 
 // From a log.csv whose first column is the iteration: x and val_x share a diagram titled x. A column without a finite
-// value, and the learning rate, have none. What falls by more than a factor of 30 is shown in log
-// scale.
+// value, and the learning rate, have none. What falls by more than a factor of 30 is shown in log scale.
 std::vector<Plot> training_plots(const std::filesystem::path& log);
 
 // Each as FOLDER/training_TITLE.png; returns the names.

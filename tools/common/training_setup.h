@@ -25,8 +25,8 @@ Dataset load_validation(const std::filesystem::path& data, LoadOptions options);
 Dtype compute_dtype(const RunOptions& run);  // of activations and products
 Part part_of_batch(int64_t batch);           // this process's part of each batch
 
-// The run of one stage in its own folder. --resume goes on with a stage that has a checkpoint and begins one that has
-// none.
+// The run of one stage in its own folder. --resume goes on with a stage that has a checkpoint
+// and begins one that has none.
 RunOptions stage_run(const RunOptions& all, const char* folder);
 
 }  // namespace kg
