@@ -22,12 +22,13 @@ constexpr std::array<Vec3, kJoints> kTPose = {{{0, 0, 0}, {0, 0, 0},  {0, 0, 0},
                                                {0, 0, 0}, {0, 0, 0},  {0, 0, 0},  {0, 1, .4}, {1, 0, 0},   {-1, 0, 0},
                                                {1, 0, 0}, {-1, 0, 0}, {1, 0, 0},  {-1, 0, 0}}};
 
-bool below_branch(int joint) { return kParents[joint] == kPelvis || kParents[joint] == kSpine3; }
+int parent_of(int joint) { return humanml3d().parents[joint]; }
+bool below_branch(int joint) { return parent_of(joint) == kPelvis || parent_of(joint) == kSpine3; }
 
 // The one child that a joint's rotation aims at, or -1 at an end of the hierarchy.
 int only_child(int joint) {
   for (int j = 1; j < kJoints; ++j)
-    if (kParents[j] == joint) return j;
+    if (parent_of(j) == joint) return j;
   return -1;
 }
 
@@ -86,7 +87,7 @@ std::array<Quat, kJoints> solve(const Pose& pose, const std::array<Vec3, kJoints
                                 const std::array<Quat, kJoints>& before) {
   std::array<Quat, kJoints> global;
   for (int j = 0; j < kJoints; ++j) {
-    const Quat parent = j == kPelvis ? Quat{} : global[kParents[j]];
+    const Quat parent = j == kPelvis ? Quat{} : global[parent_of(j)];
     const int child = only_child(j);
     if (j == kPelvis)
       global[j] = frame_of(pose[kLeftHip] - pose[kRightHip], pose[kSpine1] - pose[kPelvis], before[j]);
@@ -107,8 +108,8 @@ std::array<Vec3, kJoints> rest_offsets(const Joints& joints) {
   for (const Pose& pose : joints) {
     global = solve(pose, offsets, global);  // only pelvis and chest are used, and they need no offsets
     for (int j = 1; j < kJoints; ++j) {
-      const Vec3 bone = pose[j] - pose[kParents[j]];
-      offsets[j] += below_branch(j) ? rotate(inverse(global[kParents[j]]), bone) : normalize(kTPose[j]) * length(bone);
+      const Vec3 bone = pose[j] - pose[parent_of(j)];
+      offsets[j] += below_branch(j) ? rotate(inverse(global[parent_of(j)]), bone) : normalize(kTPose[j]) * length(bone);
     }
   }
   for (Vec3& offset : offsets) offset = offset / static_cast<double>(joints.size());
@@ -129,12 +130,12 @@ void append_vector(std::string& text, const Vec3& v, int decimals) {
 void append_joint(std::string& text, int joint, const std::array<Vec3, kJoints>& offsets, int depth) {
   const std::string indent(static_cast<std::size_t>(depth), '\t');
   const bool positions = joint == kPelvis || below_branch(joint);
-  text += indent + (joint == kPelvis ? "ROOT " : "JOINT ") + std::string(kJointNames[joint]) + "\n" + indent + "{\n";
+  text += indent + (joint == kPelvis ? "ROOT " : "JOINT ") + humanml3d().joint_names[joint] + "\n" + indent + "{\n";
   append_vector(text += indent + "\tOFFSET", offsets[joint] * kCentimetres, 6);
   text += "\n" + indent + (positions ? "\tCHANNELS 6 Xposition Yposition Zposition" : "\tCHANNELS 3");
   text += " Zrotation Xrotation Yrotation\n";
   for (int child = 1; child < kJoints; ++child)
-    if (kParents[child] == joint) append_joint(text, child, offsets, depth + 1);
+    if (parent_of(child) == joint) append_joint(text, child, offsets, depth + 1);
   if (only_child(joint) < 0) {
     append_vector(text += indent + "\tEnd Site\n" + indent + "\t{\n" + indent + "\t\tOFFSET",
                   end_site(joint) * kCentimetres, 6);
@@ -147,7 +148,7 @@ void append_joint(std::string& text, int joint, const std::array<Vec3, kJoints>&
 void append_order(std::vector<int>& order, int joint) {
   order.push_back(joint);
   for (int child = 1; child < kJoints; ++child)
-    if (kParents[child] == joint) append_order(order, child);
+    if (parent_of(child) == joint) append_order(order, child);
 }
 
 }  // namespace
@@ -169,8 +170,8 @@ std::string encode_bvh(const Joints& joints, double fps) {
     global = solve(pose, offsets, global);
     std::string line;
     for (const int j : order) {
-      const Quat to_parent = j == kPelvis ? Quat{} : inverse(global[kParents[j]]);
-      const Vec3 origin = j == kPelvis ? Vec3{} : pose[kParents[j]];
+      const Quat to_parent = j == kPelvis ? Quat{} : inverse(global[parent_of(j)]);
+      const Vec3 origin = j == kPelvis ? Vec3{} : pose[parent_of(j)];
       if (j == kPelvis || below_branch(j)) append_vector(line, rotate(to_parent, pose[j] - origin) * kCentimetres, 5);
       angles[j] = euler_zxy(to_parent * global[j], angles[j]);
       append_vector(line, angles[j], 5);

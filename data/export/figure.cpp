@@ -18,7 +18,7 @@ Vec3 unit_or(const Vec3& v, const Vec3& otherwise) {
 BodyPose body_pose(const Pose& pose) {
   constexpr double kHand = .085, kSkullAbove = .055, kFaceForward = .092, kFaceAside = .045;
   BodyPose body;
-  std::copy(pose.begin(), pose.end(), body.begin());
+  std::copy_n(pose.begin(), kJoints, body.begin());
   body[kLeftHand] = pose[kLeftWrist] + unit_or(pose[kLeftWrist] - pose[kLeftElbow], {}) * kHand;
   body[kRightHand] = pose[kRightWrist] + unit_or(pose[kRightWrist] - pose[kRightElbow], {}) * kHand;
   // The head looks where the shoulders do, upright along neck and spine.
@@ -49,10 +49,13 @@ double ground_height(const Joints& joints) {
 void check_motion(const Joints& joints, double fps, const char* who) {
   CHECK(!joints.empty(), "[", who, "] a motion without frames cannot be shown");
   CHECK(fps > 0 && std::isfinite(fps), "[", who, "] frames a second must be above 0, are ", fps);
-  for (std::size_t t = 0; t < joints.size(); ++t)
+  for (std::size_t t = 0; t < joints.size(); ++t) {
+    CHECK(joints[t].size() == kJoints, "[", who, "] frame ", t, " has ", joints[t].size(), " joints, HumanML3D's ",
+          kJoints, " are drawn");
     for (int j = 0; j < kJoints; ++j)
-      CHECK(std::isfinite(dot(joints[t][j], joints[t][j])), "[", who, "] frame ", t, ", joint ", kJointNames[j],
-            " has no finite position");
+      CHECK(std::isfinite(dot(joints[t][j], joints[t][j])), "[", who, "] frame ", t, ", joint ",
+            humanml3d().joint_names[j], " has no finite position");
+  }
 }
 
 }  // namespace kg

@@ -30,7 +30,7 @@ class MapParser {
     }
     std::string missing;
     for (int j = 0; j < kJoints; ++j)
-      if (map_.joints[j].empty()) missing += (missing.empty() ? "" : ", ") + std::string(kJointNames[j]);
+      if (map_.joints[j].empty()) missing += (missing.empty() ? "" : ", ") + humanml3d().joint_names[j];
     CHECK_INPUT(missing.empty(), name_, ": the joint map does not say what stands for ", missing);
     return std::move(map_);
   }
@@ -54,10 +54,10 @@ class MapParser {
     } else if (key == "skip_seconds") {
       map_.skip_seconds = number(value, 0, 1e6);
     } else {
-      const auto joint = std::find(kJointNames.begin(), kJointNames.end(), key);
-      require(joint != kJointNames.end(), "'", key,
-              "' is no joint of the 22 (pelvis, left_hip, ...), up or skip_seconds");
-      auto& sources = map_.joints[joint - kJointNames.begin()];
+      const std::vector<std::string>& names = humanml3d().joint_names;
+      const auto joint = std::find(names.begin(), names.end(), key);
+      require(joint != names.end(), "'", key, "' is no joint of the 22 (pelvis, left_hip, ...), up or skip_seconds");
+      auto& sources = map_.joints[size_t(joint - names.begin())];
       require(sources.empty(), key, " stands here a second time");
       parse_sources(value, sources);
     }
@@ -130,8 +130,7 @@ std::vector<std::string> missing_names(const Bvh& bvh, const JointMap& map) {
     if (bind(bvh, map.joints[j]).from >= 0) continue;
     const JointMap::Source& source = map.joints[j][0];
     for (const std::string& name : {source.from, source.towards})
-      if (!name.empty() && find_joint(bvh, name) < 0)
-        missing.push_back(name + " (" + std::string(kJointNames[j]) + ")");
+      if (!name.empty() && find_joint(bvh, name) < 0) missing.push_back(name + " (" + humanml3d().joint_names[j] + ")");
   }
   return missing;
 }
@@ -240,7 +239,7 @@ Joints retarget(const Bvh& bvh, const JointMap& map, const std::string& file, do
   const double first = map.skip_seconds * source_rate(bvh), last = bvh.frames - 1;
   CHECK_INPUT(first <= last, file, ": lasts ", last / source_rate(bvh), " s, of which joint map ", map.name, " skips ",
               map.skip_seconds, " s");
-  Joints joints(static_cast<size_t>((last - first) / step + 1e-6) + 1);
+  Joints joints(static_cast<size_t>((last - first) / step + 1e-6) + 1, Pose(kJoints));
   for (size_t t = 0; t < joints.size(); ++t) {
     const BvhPose pose = interpolated_pose(bvh, first + double(t) * step);
     for (int j = 0; j < kJoints; ++j) {

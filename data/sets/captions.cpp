@@ -67,7 +67,7 @@ void check_span(double start, double end) {
 
 Caption parse_line(std::string_view line) {
   const std::vector<std::string_view> fields = split(trim(line), '#');
-  CHECK_INPUT(fields.size() == 4, "expected caption#words#start#end, found ", fields.size(), " field(s)");
+  CHECK_INPUT(fields.size() >= 4, "expected caption#words#start#end, found ", fields.size(), " field(s)");
   std::string_view words = trim(fields[0]);
   while (words.starts_with(kByteOrderMark))
     words = trim(words.substr(kByteOrderMark.size()));  // of files joined to one

@@ -1,5 +1,6 @@
 // Captions: the lines of HumanML3D's texts/NAME.txt, and the table that comes with a folder of own captures.
-//   texts/NAME.txt   a man kicks.#a/DET man/NOUN kick/VERB#0.0#0.0      caption, tagged words, start, end (seconds)
+//   texts/NAME.txt   a man kicks.#a/DET man/NOUN kick/VERB#0.0#0.0      caption, tagged words, start, end (seconds);
+//                    further fields are ignored
 //   table            name <tab> source <tab> start <tab> end <tab> caption, or name <tab> caption; header line optional
 // Start and end 0 mean the whole clip.
 #pragma once

@@ -43,14 +43,16 @@ bool all_finite(const Tensor& t) {
   return std::all_of(x, x + t.numel(), [](float v) { return std::isfinite(v); });
 }
 
-ClipFiles read_clip(const fs::path& root, const std::string& name, const LoadOptions& options) {
+ClipFiles read_clip(const fs::path& root, const std::string& name, const Skeleton& skeleton,
+                    const LoadOptions& options) {
   ClipFiles clip;
   const fs::path path = root / "new_joint_vecs" / (name + ".npy");
   clip.absent = is_absent(path);
   if (clip.absent) return clip;
   const Tensor features = read_npy(path);
-  CHECK_INPUT(features.rank() == 2 && features.size(1) == kFeatures, path.string(), ": a clip must be (frames, ",
-              kFeatures, "), this one is ", features.shape());
+  CHECK_INPUT(features.rank() == 2 && features.size(1) == skeleton.features(), path.string(),
+              ": a clip on the data set's skeleton, ", skeleton.name, ", must be (frames, ", skeleton.features(),
+              "), this one is ", features.shape());
   clip.features = features.to(Dtype::f32).contiguous();
   clip.not_finite = !all_finite(clip.features);
   if (clip.not_finite || !options.captions) return clip;
@@ -76,30 +78,43 @@ void add_items(Dataset& set, const std::string& name, ClipFiles& clip, const Loa
   };
   const int64_t frames = clip.features.size(0);
   if (!options.captions) {
-    if (fits(frames)) set.items.push_back({name, clip.features, {}});
+    if (fits(frames)) set.items.push_back({name, clip.features, {}, name});
     return;
   }
   set.tagged += clip.tagged;
   set.bad_captions.insert(set.bad_captions.end(), clip.bad_captions.begin(), clip.bad_captions.end());
+  if (options.drop_clip_on_bad_caption && !clip.bad_captions.empty()) return void(++set.with_bad_caption);
   if (clip.captions.empty()) return void(++set.without_caption);
   if (!fits(frames)) return;  // as in the reference, a clip of another length gives no sub-clips either
-  Item whole{name, clip.features, {}};
+  Item whole{name, clip.features, {}, name};
   int parts = 0;
   for (Caption& caption : clip.captions) {
-    if (caption.whole()) {
+    if (caption.whole() || !options.sub_clips) {
       whole.captions.push_back(std::move(caption));
       continue;
     }
-    const int64_t begin = std::min(frames, int64_t(caption.start * kFps)),
-                  end = std::min(frames, int64_t(caption.end * kFps));
+    const int64_t begin = std::min(frames, int64_t(caption.start * set.skeleton.fps)),
+                  end = std::min(frames, int64_t(caption.end * set.skeleton.fps));
     if (!fits(end - begin)) continue;
     const std::string part = letters(parts++) + "_" + name;
-    set.items.push_back({part, clip.features.slice(0, begin, end), {std::move(caption)}});
+    set.items.push_back({part, clip.features.slice(0, begin, end), {std::move(caption)}, name});
   }
   if (!whole.captions.empty()) set.items.push_back(std::move(whole));
 }
 
 }  // namespace
+
+Skeleton read_set_skeleton(const fs::path& root, const Statistics& statistics) {
+  const fs::path path = root / "skeleton.json";
+  if (is_absent(path)) return skeleton_of_features(statistics.features(), (root / "Mean.npy").string());
+  Skeleton skeleton = read_skeleton(path);
+  CHECK_INPUT(!skeleton.bone_lengths.empty(), path.string(),
+              ": the skeleton of a data set has lengths of bones; make the set again with prepare_data");
+  CHECK_INPUT(statistics.features() == skeleton.features(), (root / "Mean.npy").string(), " has ",
+              statistics.features(), " features, the skeleton ", skeleton.name, " of ", path.string(), " has ",
+              skeleton.features());
+  return skeleton;
+}
 
 std::vector<std::string> read_split(const fs::path& root, const std::string& split, bool may_be_empty) {
   const fs::path path = root / (split + ".txt");
@@ -120,12 +135,15 @@ Dataset load_humanml3d(const fs::path& root, const std::string& split, LoadOptio
   if (options.captions) check_folder(root / "texts", "; a data set in HumanML3D's layout has the captions there");
   Dataset set;
   set.statistics = read_statistics(root);
+  set.skeleton = read_set_skeleton(root, set.statistics);
+  if (options.min_frames == 0) options.min_frames = set.skeleton.min_frames;
+  if (options.max_frames == 0) options.max_frames = set.skeleton.max_frames;
   if (options.may_be_empty && is_absent(root / (split + ".txt"))) return set;
   const std::vector<std::string> names = read_split(root, split, options.may_be_empty);
   set.listed = int64_t(names.size());
   std::vector<ClipFiles> clips(names.size());
   parallel_for(int64_t(names.size()), 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) clips[size_t(i)] = read_clip(root, names[size_t(i)], options);
+    for (int64_t i = begin; i < end; ++i) clips[size_t(i)] = read_clip(root, names[size_t(i)], set.skeleton, options);
   });
   for (size_t i = 0; i < clips.size(); ++i) {
     set.absent += clips[i].absent;
@@ -141,6 +159,8 @@ Dataset load_humanml3d(const fs::path& root, const std::string& split, LoadOptio
 std::string Dataset::summary() const {
   std::ostringstream text;
   text << items.size() << " items from " << listed << " clips";
+  if (skeleton.name != humanml3d().name)
+    text << " on skeleton " << skeleton.name << " (" << skeleton.joints() << " joints)";
   const auto add = [&](int64_t count, const char* what) {
     if (count > 0) text << ", " << count << ' ' << what;
   };
@@ -148,6 +168,7 @@ std::string Dataset::summary() const {
   add(not_finite, "with NaN");
   add(wrong_length, "too short or too long");
   add(without_caption, "without caption");
+  add(with_bad_caption, "with a bad caption line");
   add(int64_t(bad_captions.size()), "bad caption lines");
   add(tagged, "captions tagged by rules");
   return text.str();

@@ -65,17 +65,19 @@ class FolderInMaking {
   fs::path final_, path_;
 };
 
-void write_clip(const fs::path& folder, const std::string& name, const Tensor& features,
+void write_clip(const fs::path& folder, const std::string& name, const Tensor& features, const Skeleton& skeleton,
                 const std::vector<Caption>& captions) {
   const std::string file = name + ".npy";
   write_file_atomically(folder / "new_joint_vecs" / file, npy_bytes(features), false);
-  write_file_atomically(folder / "new_joints" / file, npy_bytes(to_tensor(features_to_joints(features))), false);
+  write_file_atomically(folder / "new_joints" / file, npy_bytes(to_tensor(features_to_joints(features, skeleton))),
+                        false);
   write_file_atomically(folder / "texts" / (name + ".txt"), format_captions(captions), false);
 }
 
-Tensor features_of(const Clip& clip, const Joints& joints) {
+Tensor features_of(const Clip& clip, const Skeleton& skeleton, bool mirrored) {
   try {
-    return joints_to_features(joints, {.continuous_yaw = true});
+    return joints_to_features(mirrored ? mirror_joints(clip.joints, skeleton) : clip.joints, {.continuous_yaw = true},
+                              skeleton);
   } catch (const Error& error) {
     throw Error(error.code, "clip " + clip.name + ": " + error.what());
   }
@@ -105,11 +107,11 @@ std::vector<int64_t> write_clips(const fs::path& folder, const std::vector<Clip>
       for (int64_t i = begin; i < end; ++i) {
         const Clip& clip = clips[size_t(first + i)];
         auto& [plain, mirrored] = features[size_t(i)];
-        plain = features_of(clip, clip.joints);
-        write_clip(folder, clip.name, plain, clip.captions);
+        plain = features_of(clip, options.skeleton, false);
+        write_clip(folder, clip.name, plain, options.skeleton, clip.captions);
         if (clip.mirrored_captions.empty()) continue;
-        mirrored = features_of(clip, mirror_joints(clip.joints));
-        write_clip(folder, mirrored_name(clip), mirrored, clip.mirrored_captions);
+        mirrored = features_of(clip, options.skeleton, true);
+        write_clip(folder, mirrored_name(clip), mirrored, options.skeleton, clip.mirrored_captions);
       }
     });
     for (int64_t i = 0; i < count; ++i) {
@@ -189,11 +191,16 @@ std::vector<Split> split_clips(const std::vector<Clip>& clips, const WriteOption
 WriteReport write_humanml3d(const fs::path& root, const std::vector<Clip>& clips, const WriteOptions& options) {
   check_target(root, options.overwrite);
   check_clips(clips);
+  check_skeleton(options.skeleton, "the data set");
+  CHECK(!options.skeleton.bone_lengths.empty(), "[write_humanml3d] skeleton ", options.skeleton.name,
+        " has no bone lengths");
   FolderInMaking folder(root);
   for (const char* part : {"new_joint_vecs", "new_joints", "texts"}) fs::create_directory(folder.path() / part);
-  StatisticsBuilder statistics;
+  StatisticsBuilder statistics(options.skeleton);
   const std::vector<int64_t> frames = write_clips(folder.path(), clips, statistics, options);
   write_statistics(folder.path(), statistics.finish());
+  if (options.skeleton != humanml3d())
+    write_file_atomically(folder.path() / "skeleton.json", skeleton_text(options.skeleton));
   const WriteReport report = write_lists(folder.path(), clips, split_clips(clips, options), frames);
   folder.commit();
   return report;

@@ -275,9 +275,11 @@ void judge_jumping_jack(Rules& r, const MotionParameters& p, const Facts& f) {
 
 Verdict judge(const MotionParameters& p, const Joints& joints) {
   CHECK(joints.size() >= 10, "[judge] a motion of ", joints.size(), " frames; at least 10 are needed");
-  for (const Pose& pose : joints)
+  for (const Pose& pose : joints) {
+    CHECK(pose.size() == kJoints, "[judge] a pose of ", pose.size(), " joints; HumanML3D's ", kJoints, " are judged");
     for (const Vec3& v : pose)
       if (!std::isfinite(v.x + v.y + v.z)) return {false, "the motion has a joint that is not a number"};
+  }
   const Facts f(joints);
   Rules r;
   switch (p.action) {

@@ -14,7 +14,7 @@ namespace {
 Joints smoothed(const Joints& joints) {
   constexpr double kWeights[5] = {1 / 16., 4 / 16., 6 / 16., 4 / 16., 1 / 16.};
   const int n = int(joints.size());
-  Joints out(n);
+  Joints out(joints.size(), Pose(kJoints));
   for (int t = 0; t < n; ++t)
     for (int k = -2; k <= 2; ++k)
       for (int j = 0; j < kJoints; ++j) out[t][j] += joints[std::clamp(t + k, 0, n - 1)][j] * kWeights[k + 2];
@@ -56,6 +56,7 @@ double mean_of(const Series& s, size_t from, size_t until) {
 
 Facts::Facts(const Joints& raw) : frames(int(raw.size())) {
   const Joints joints = smoothed(raw);
+  const Skeleton& body = humanml3d();
   const double floor = floor_height(joints);
   Series yaw;
   double last = 0;
@@ -69,9 +70,11 @@ Facts::Facts(const Joints& raw) : frames(int(raw.size())) {
     lean.push_back(degrees_of(std::acos(std::clamp(trunk.y / std::max(1e-9, length(trunk)), -1.0, 1.0))));
     feet_apart.push_back(dot(p[kLeftAnkle] - p[kRightAnkle], left_axis));
     for (int side = 0; side < 2; ++side) {
-      const auto joint = [&](int left_joint) -> const Vec3& { return p[side == 0 ? left_joint : kMirror[left_joint]]; };
+      const auto joint = [&](int left_joint) -> const Vec3& {
+        return p[side == 0 ? left_joint : body.mirror[left_joint]];
+      };
       const Vec3 arm = joint(kLeftWrist) - joint(kLeftShoulder), forearm = joint(kLeftWrist) - joint(kLeftElbow);
-      const double arm_length = kBoneLengths[kLeftElbow] + kBoneLengths[kLeftWrist];
+      const double arm_length = body.bone_lengths[kLeftElbow] + body.bone_lengths[kLeftWrist];
       arms[side].raised.push_back(arm.y / arm_length);
       arms[side].extension.push_back(length(arm) / arm_length);
       arms[side].forward.push_back(dot(arm, front) / arm_length);

@@ -109,7 +109,7 @@ Joints perform(const Script& script, Dice& dice) {
     idle.add(poses[t], t / kFps);
   }
   if (script.keep_within_reach) keep_within_reach(poses);
-  Joints joints(frames);
+  Joints joints(static_cast<size_t>(frames));
   for (int t = 0; t < frames; ++t) joints[t] = solve_body(poses[t]);
   place(joints);
   return joints;

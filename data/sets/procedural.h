@@ -1,6 +1,6 @@
 // The built-in motion set: people walking, jumping, waving ... on the 22-joint skeleton, made by rule, with captions.
 // A clip is a function of (seed, index): 41 to 197 frames at 20 a second, starting at the origin and facing +z, the
-// lowest joint at y = 0, bones as long as kBoneLengths. It carries the parameters that its captions state, so that
+// lowest joint at y = 0, bones as long as humanml3d()'s. It carries the parameters that its captions state, so that
 // judge.h can ask whether a motion made from such a sentence does what the sentence says.
 #pragma once
 

@@ -21,15 +21,15 @@ constexpr Vec3 kHeadUp{0, 0.80, 0.60};
 Vec3 collar_direction(int side) { return normalize(Vec3{0.53 * side_sign(side), 0.84, -0.06}); }
 
 Vec3 bone(int joint, const Quat& q, const Vec3& direction) {
-  return rotate(q, normalize(direction)) * kBoneLengths[joint];
+  return rotate(q, normalize(direction)) * bone_length(joint);
 }
 
-int left_or_right(int left_joint, int side) { return side == 0 ? left_joint : kMirror[left_joint]; }
+int left_or_right(int left_joint, int side) { return side == 0 ? left_joint : humanml3d().mirror[left_joint]; }
 
 Quat pelvis_rotation(const BodyPose& p) { return turn_y(p.yaw) * turn_x(p.pitch) * turn_z(p.roll); }
 
 double leg_length(int side) {
-  return kBoneLengths[left_or_right(kLeftKnee, side)] + kBoneLengths[left_or_right(kLeftAnkle, side)];
+  return bone_length(left_or_right(kLeftKnee, side)) + bone_length(left_or_right(kLeftAnkle, side));
 }
 
 // Middle joint of two bones from a to b; it bends to the side of cross(b - a, hinge).
@@ -42,7 +42,7 @@ Vec3 middle_joint(const Vec3& a, const Vec3& b, double l1, double l2, const Vec3
 }
 
 Vec3 toe_offset(int side, double yaw, double pitch) {
-  const double l = kBoneLengths[left_or_right(kLeftFoot, side)];
+  const double l = bone_length(left_or_right(kLeftFoot, side));
   const double angle = radians(pitch) - std::asin(kAnkleHeight / l);
   return heading_vector(yaw) * (l * std::cos(angle)) + kUp * (l * std::sin(angle));
 }
@@ -73,15 +73,15 @@ void solve_leg(const BodyPose& body, int side, Pose& pose) {
   pose[hip] = pose[kPelvis] + hip_offset(body, side);
   if (body.crawling) {  // thigh to the knee's place, shank and foot along the floor behind it
     const Vec3 back = -heading_vector(body.yaw);
-    pose[knee] = pose[hip] + normalize(body.knees[side] - pose[hip]) * kBoneLengths[knee];
-    pose[ankle] = pose[knee] + normalize(back + kUp * 0.03) * kBoneLengths[ankle];
-    pose[toe] = pose[ankle] + normalize(back - kUp * 0.35) * kBoneLengths[toe];
+    pose[knee] = pose[hip] + normalize(body.knees[side] - pose[hip]) * bone_length(knee);
+    pose[ankle] = pose[knee] + normalize(back + kUp * 0.03) * bone_length(ankle);
+    pose[toe] = pose[ankle] + normalize(back - kUp * 0.35) * bone_length(toe);
     return;
   }
   const FootPose foot = reachable(body.feet[side], pose[hip], side);
   const Vec3 hinge = leftward_vector(foot.yaw + side_sign(side) * foot.knee_out);
   pose[ankle] = foot.ankle;
-  pose[knee] = middle_joint(pose[hip], pose[ankle], kBoneLengths[knee], kBoneLengths[ankle], hinge);
+  pose[knee] = middle_joint(pose[hip], pose[ankle], bone_length(knee), bone_length(ankle), hinge);
   pose[toe] = pose[ankle] + toe_offset(side, foot.yaw, foot.pitch);
 }
 
@@ -97,11 +97,11 @@ void solve_arm(const BodyPose& body, int side, const Quat& chest, Pose& pose) {
   const double up = body.crawling ? 0.2 : (1 + down.y) / 2, front = body.crawling ? 0.6 : down.z;
   pose[shoulder] = pose[collar] + bone(shoulder, chest, {0.95 * sign, -0.25 + 0.55 * up, -0.12 + 0.25 * front});
   if (body.crawling) {
-    const double reach = 0.9995 * (kBoneLengths[elbow] + kBoneLengths[wrist]);
+    const double reach = 0.9995 * (bone_length(elbow) + bone_length(wrist));
     const Vec3 to = body.hands[side] - pose[shoulder];
     pose[wrist] = pose[shoulder] + to * std::min(1.0, reach / length(to));
     const Vec3 hinge = -leftward_vector(body.yaw - sign * 40);  // elbows point back and out
-    pose[elbow] = middle_joint(pose[shoulder], pose[wrist], kBoneLengths[elbow], kBoneLengths[wrist], hinge);
+    pose[elbow] = middle_joint(pose[shoulder], pose[wrist], bone_length(elbow), bone_length(wrist), hinge);
     return;
   }
   pose[elbow] = pose[shoulder] + bone(elbow, chest, down);
@@ -123,7 +123,7 @@ Vec3 hip_offset(const BodyPose& pose, int side) {
 }
 
 Pose solve_body(const BodyPose& body) {
-  Pose pose;
+  Pose pose(kJoints);
   pose[kPelvis] = body.pelvis;
   const Quat third = turn_y(body.twist / 3) * turn_x(body.bend / 3) * turn_z(body.sway / 3);
   const Quat q1 = pelvis_rotation(body) * third, q2 = q1 * third, chest = q2 * third;

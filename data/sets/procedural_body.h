@@ -1,5 +1,5 @@
 // The generator's body: a pose in an animator's terms (pelvis, spine angles, arm angles, foot places) and the solver
-// that turns it into 22 joint positions with the exact bone lengths of the target skeleton.
+// that turns it into the 22 joint positions of HumanML3D with its exact bone lengths.
 // Angles are in degrees; index 0 is the left side, 1 the right; "out" and "in" mirror by side.
 #pragma once
 
@@ -54,7 +54,8 @@ Vec3 ankle_on_toe(int side, const Vec3& ground, double yaw, double pitch);
 
 // From the pelvis to a hip, for the pelvis' rotation.
 Vec3 hip_offset(const BodyPose& pose, int side);
-inline double thigh_length(int side) { return kBoneLengths[side == 0 ? kLeftKnee : kRightKnee]; }
+inline double bone_length(int joint) { return humanml3d().bone_lengths[joint]; }
+inline double thigh_length(int side) { return bone_length(side == 0 ? kLeftKnee : kRightKnee); }
 
 Pose solve_body(const BodyPose& pose);
 

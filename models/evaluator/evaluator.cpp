@@ -33,7 +33,7 @@ Tensor in_batches(const std::vector<int64_t>& lengths, int64_t batch, int64_t wi
 }  // namespace
 
 Evaluator::Evaluator(const EvaluatorConfig& c, EvaluatorWords words, const Tensor& vectors)
-    : movement_encoder(c.features - kContacts, c.movement),
+    : movement_encoder(c.features - kUnseenFeatures, c.movement),
       motion_encoder(c.movement, c.motion, c.embedding),
       text_encoder(c.words, kWordClasses, c.text, c.embedding),
       word_vectors(words.size(), c.words),
@@ -73,7 +73,7 @@ MotionBatch Evaluator::prepare_motion(const Tensor& features, const std::vector<
     padded = std::max(padded, (units.back() + 1) * kMovementFrames);
   }
   padded = std::min(padded, kEvaluatorFrames);
-  const int64_t count = features.size(0), seen = config_.features - kContacts;
+  const int64_t count = features.size(0), seen = config_.features - kUnseenFeatures;
   const Tensor in = features.to(Device::cpu).contiguous(), frames = Tensor::zeros({count, padded, seen});
   for (int64_t b = 0; b < count; ++b)
     for (int64_t t = 0; t < std::min(lengths[size_t(b)], padded); ++t)
@@ -152,13 +152,13 @@ void Evaluator::load_official(const NamedTensors& entries, const std::string& so
 }
 
 MovementAutoencoder::MovementAutoencoder(const EvaluatorConfig& c)
-    : movement_encoder(c.features - kContacts, c.movement), movement_decoder(c.movement, c.features) {
+    : movement_encoder(c.features - kUnseenFeatures, c.movement), movement_decoder(c.movement, c.features) {
   reg("movement_encoder", movement_encoder);
   reg("movement_decoder", movement_decoder);
 }
 MovementAutoencoder::Loss MovementAutoencoder::loss(const Tensor& x) const {
   constexpr double kWeight = 0.001;
-  const Var frames = x.slice(2, 0, x.size(2) - kContacts).contiguous();
+  const Var frames = x.slice(2, 0, x.size(2) - kUnseenFeatures).contiguous();
   const Var code = movement_encoder(in_dtype(frames, dtype())), z = in_dtype(code, x.dtype());
   const int64_t steps = z.size(1);
   Loss l;

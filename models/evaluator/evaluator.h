@@ -14,7 +14,7 @@
 namespace kg {
 
 inline constexpr int64_t kEvaluatorFrames = 196;
-inline constexpr int64_t kContacts = 4;  // the last features of a frame, which the evaluator does not see
+inline constexpr int64_t kUnseenFeatures = 4;  // the last features of a frame, which the evaluator does not see
 
 struct EvaluatorConfig {
   int64_t features = 263;

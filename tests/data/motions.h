@@ -12,7 +12,7 @@ namespace kg::test {
 
 // A body on the target skeleton that walks along z with swinging limbs, its feet near the floor.
 inline Joints walk(int frames) {
-  Joints joints(static_cast<size_t>(frames));
+  Joints joints(static_cast<size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t) {
     Pose& pose = joints[size_t(t)];
     pose[0] = {0, .93, .05 * t};
@@ -20,7 +20,8 @@ inline Joints walk(int frames) {
       const bool leg = j == kLeftKnee || j == kLeftAnkle || j == kRightElbow || j == kRightWrist;
       const bool other = j == kRightKnee || j == kRightAnkle || j == kLeftElbow || j == kLeftWrist;
       const Quat swing = axis_angle({1, 0, 0}, (leg ? .5 : other ? -.5 : 0.) * std::sin(.3 * t));
-      pose[j] = pose[kParents[j]] + rotate(swing, kRestDirections[j] * kBoneLengths[j]);
+      pose[j] =
+          pose[humanml3d().parents[j]] + rotate(swing, humanml3d().rest_directions[j] * humanml3d().bone_lengths[j]);
     }
   }
   return joints;

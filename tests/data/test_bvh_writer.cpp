@@ -63,11 +63,11 @@ Bvh parse(const std::string& text) {
   return bvh;
 }
 
-// Global positions in metres, in the order of kJointNames.
+// Global positions in metres, in the order of the skeleton.
 Pose forward(const Bvh& bvh, std::size_t frame) {
   std::vector<Quat> rotation(bvh.nodes.size());
   std::vector<Vec3> place(bvh.nodes.size());
-  Pose pose{};
+  Pose pose(kJoints);
   std::size_t at = 0;
   for (std::size_t i = 0; i < bvh.nodes.size(); ++i) {
     const Node& node = bvh.nodes[i];
@@ -88,7 +88,7 @@ Pose forward(const Bvh& bvh, std::size_t frame) {
     rotation[i] = root ? turn : rotation[parent] * turn;
     place[i] = root ? local : place[parent] + rotate(rotation[parent], local);
     for (std::size_t j = 0; j < kJoints; ++j)
-      if (kJointNames[j] == node.name) pose[j] = place[i] / 100;
+      if (humanml3d().joint_names[j] == node.name) pose[j] = place[i] / 100;
   }
   return pose;
 }
@@ -100,7 +100,7 @@ Joints wild_motion(int frames, unsigned seed) {
   std::array<std::array<double, 6>, kJoints> wave;
   for (auto& w : wave)
     for (double& value : w) value = uniform(random);
-  Joints joints(static_cast<std::size_t>(frames));
+  Joints joints(static_cast<std::size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t) {
     Pose& pose = joints[static_cast<std::size_t>(t)];
     const Quat body = axis_angle({0, 1, 0}, .1 * t);
@@ -108,7 +108,8 @@ Joints wild_motion(int frames, unsigned seed) {
     for (int j = 1; j < kJoints; ++j) {
       const auto& w = wave[j];
       const Quat turn = axis_angle({w[0], w[1], w[2]}, 1.8 * std::sin(.15 * t + 6 * w[3]));
-      pose[j] = pose[kParents[j]] + rotate(body * turn, kRestDirections[j] * kBoneLengths[j]);
+      pose[j] = pose[humanml3d().parents[j]] +
+                rotate(body * turn, humanml3d().rest_directions[j] * humanml3d().bone_lengths[j]);
     }
   }
   return joints;
@@ -136,9 +137,10 @@ TEST(BvhWriter, ConstantBonesComeBackExactly) {
 
 TEST(BvhWriter, AnglesDoNotFlip) {
   // One turn a second about the vertical: each frame adds 18 degrees to the pelvis' y angle, without a jump at 180.
-  Joints joints(50);
-  Pose rest{};
-  for (int j = 1; j < kJoints; ++j) rest[j] = rest[kParents[j]] + kRestDirections[j] * kBoneLengths[j];
+  Joints joints(50, Pose(kJoints));
+  Pose rest(kJoints);
+  for (int j = 1; j < kJoints; ++j)
+    rest[j] = rest[humanml3d().parents[j]] + humanml3d().rest_directions[j] * humanml3d().bone_lengths[j];
   for (std::size_t t = 0; t < joints.size(); ++t)
     for (int j = 0; j < kJoints; ++j)
       joints[t][j] = rotate(axis_angle({0, 1, 0}, static_cast<double>(t) * std::numbers::pi / 10), rest[j]);
@@ -161,20 +163,20 @@ TEST(BvhWriter, TPoseOffsets) {
   const Bvh bvh = parse(encode_bvh(joints));
   for (const Node& node : bvh.nodes) {
     if (node.name == "left_elbow") {
-      EXPECT_NEAR(node.offset.x, 100 * kBoneLengths[kLeftElbow], 1e-5);  // along +x, centimetres
+      EXPECT_NEAR(node.offset.x, 100 * humanml3d().bone_lengths[kLeftElbow], 1e-5);  // along +x, centimetres
       EXPECT_NEAR(node.offset.y, 0, 1e-4);
     }
     if (node.name == "right_knee") {
-      EXPECT_NEAR(node.offset.y, -100 * kBoneLengths[kRightKnee], 1e-5);
+      EXPECT_NEAR(node.offset.y, -100 * humanml3d().bone_lengths[kRightKnee], 1e-5);
     }
   }
 }
 
 TEST(BvhWriter, DegeneratePosesStayFinite) {
-  Joints joints(3);  // all joints in one point, then a pose, then bones folded straight back
+  Joints joints(3, Pose(kJoints));  // all joints in one point, then a pose, then bones folded straight back
   joints[1] = wild_motion(1, 1)[0];
   for (int j = 1; j < kJoints; ++j)
-    joints[2][j] = joints[2][kParents[j]] + Vec3{0, j % 2 ? 1. : -1., 0} * kBoneLengths[j];
+    joints[2][j] = joints[2][humanml3d().parents[j]] + Vec3{0, j % 2 ? 1. : -1., 0} * humanml3d().bone_lengths[j];
   const std::string text = encode_bvh(joints);
   EXPECT_EQ(text.find("nan"), std::string::npos);
   EXPECT_EQ(text.find("inf"), std::string::npos);
@@ -184,7 +186,7 @@ TEST(BvhWriter, DegeneratePosesStayFinite) {
 TEST(BvhWriter, RefusesBadMotions) {
   EXPECT_THROW(encode_bvh({}), Error);
   EXPECT_THROW(encode_bvh(Joints(2), 0), Error);
-  Joints joints(2);
+  Joints joints(2, Pose(kJoints));
   joints[1][kLeftKnee].x = std::nan("");
   try {
     encode_bvh(joints);

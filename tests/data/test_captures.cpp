@@ -12,11 +12,12 @@ namespace kg {
 namespace {
 
 Joints motion(int frames) {
-  Joints joints(static_cast<size_t>(frames));
+  Joints joints(static_cast<size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t) {
     Pose& pose = joints[size_t(t)];
     pose[kPelvis] = {0, 1, .03 * t};
-    for (int j = 1; j < kJoints; ++j) pose[j] = pose[kParents[j]] + kRestDirections[j] * kBoneLengths[j];
+    for (int j = 1; j < kJoints; ++j)
+      pose[j] = pose[humanml3d().parents[j]] + humanml3d().rest_directions[j] * humanml3d().bone_lengths[j];
     for (int j : {kLeftElbow, kLeftWrist}) pose[j].x += .1 * std::sin(.2 * t);
   }
   return joints;

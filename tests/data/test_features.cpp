@@ -20,14 +20,15 @@ const std::filesystem::path kGolden = std::filesystem::path(KG_TEST_DIR) / "gold
 
 // The same body as in make_motion_golden.py.
 Joints synthetic(int frames) {
-  Pose rest{};
-  for (int j = 1; j < kJoints; ++j) rest[j] = rest[kParents[j]] + kRestDirections[j] * kBoneLengths[j];
+  Pose rest(kJoints);
+  for (int j = 1; j < kJoints; ++j)
+    rest[j] = rest[humanml3d().parents[j]] + humanml3d().rest_directions[j] * humanml3d().bone_lengths[j];
   for (int j = kLeftCollar; j < kJoints; ++j) {
     if (j == kHead) continue;
     rest[j].x *= 1.6;
     if (j >= kLeftShoulder) rest[j].x += rest[j].x > 0 ? .08 : -.08;
   }
-  Joints joints(frames);
+  Joints joints(frames, Pose(kJoints));
   for (int t = 0; t < frames; ++t) {
     const double angle = .7 + .015 * t + .4 * std::sin(.05 * t), c = std::cos(angle), s = std::sin(angle);
     for (int j = 0; j < kJoints; ++j) {
@@ -39,6 +40,8 @@ Joints synthetic(int frames) {
   }
   return joints;
 }
+
+constexpr FeatureLayout kLayout{kJoints};
 
 float at(const Tensor& features, int64_t row, int column) { return features.data<float>()[row * kFeatures + column]; }
 
@@ -58,19 +61,19 @@ Mirrored mirrored_column(int i) {
   const auto flips = [](int axis, bool negate) { return (axis == 0) == negate ? -1.f : 1.f; };
   if (i == kRootYaw || i == kRootVelocity) return {i, -1};
   if (i < kLocalPositions) return {i, 1};
-  if (i < kLocalRotations) {
+  if (i < kLayout.rotations()) {
     const int j = (i - kLocalPositions) / 3 + 1, axis = (i - kLocalPositions) % 3;
-    return {kLocalPositions + 3 * (kMirror[j] - 1) + axis, flips(axis, true)};
+    return {kLocalPositions + 3 * (humanml3d().mirror[j] - 1) + axis, flips(axis, true)};
   }
-  if (i < kVelocities) {  // reflected: column x of the matrix becomes (x, -y, -z), column y (-x, y, z)
-    const int j = (i - kLocalRotations) / 6 + 1, k = (i - kLocalRotations) % 6;
-    return {kLocalRotations + 6 * (kMirror[j] - 1) + k, flips(k % 3, k >= 3)};
+  if (i < kLayout.velocities()) {  // reflected: column x of the matrix becomes (x, -y, -z), column y (-x, y, z)
+    const int j = (i - kLayout.rotations()) / 6 + 1, k = (i - kLayout.rotations()) % 6;
+    return {kLayout.rotations() + 6 * (humanml3d().mirror[j] - 1) + k, flips(k % 3, k >= 3)};
   }
-  if (i < kContacts) {
-    const int j = (i - kVelocities) / 3, axis = (i - kVelocities) % 3;
-    return {kVelocities + 3 * kMirror[j] + axis, flips(axis, true)};
+  if (i < kLayout.contacts()) {
+    const int j = (i - kLayout.velocities()) / 3, axis = (i - kLayout.velocities()) % 3;
+    return {kLayout.velocities() + 3 * humanml3d().mirror[j] + axis, flips(axis, true)};
   }
-  return {kContacts + (i - kContacts + 2) % 4, 1};
+  return {kLayout.contacts() + (i - kLayout.contacts() + 2) % 4, 1};
 }
 
 TEST(Features, EqualAnIndependentComputation) {
@@ -120,10 +123,11 @@ TEST(Features, MirroredMotionMirrorsTheColumns) {
 
 TEST(Features, HandComputedRow) {
   // A rigid rest pose that slides 0.05 m a frame to its left: no yaw, no contact, velocity (0.05, 0, 0) everywhere.
-  Joints joints(3);
+  Joints joints(3, Pose(kJoints));
   for (size_t t = 0; t < joints.size(); ++t) {
     joints[t][0] = {.05 * double(t), .9, 0};
-    for (int j = 1; j < kJoints; ++j) joints[t][j] = joints[t][kParents[j]] + kRestDirections[j] * kBoneLengths[j];
+    for (int j = 1; j < kJoints; ++j)
+      joints[t][j] = joints[t][humanml3d().parents[j]] + humanml3d().rest_directions[j] * humanml3d().bone_lengths[j];
   }
   const double lowest =
       joints[0][kLeftFoot].y < joints[0][kRightFoot].y ? joints[0][kLeftFoot].y : joints[0][kRightFoot].y;
@@ -136,16 +140,16 @@ TEST(Features, HandComputedRow) {
     EXPECT_NEAR(at(f, t, kRootHeight), .9 - lowest, 1e-6);
     for (int j = 1; j < kJoints; ++j) {
       const float identity[] = {1, 0, 0, 0, 1, 0};
-      for (int k = 0; k < 6; ++k) EXPECT_NEAR(at(f, t, kLocalRotations + 6 * (j - 1) + k), identity[k], 1e-6) << j;
+      for (int k = 0; k < 6; ++k) EXPECT_NEAR(at(f, t, kLayout.rotations() + 6 * (j - 1) + k), identity[k], 1e-6) << j;
     }
-    for (int j = 0; j < kJoints; ++j) EXPECT_NEAR(at(f, t, kVelocities + 3 * j), .05, 1e-6);
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(at(f, t, kContacts + i), 0);  // 0.05^2 > 0.002
+    for (int j = 0; j < kJoints; ++j) EXPECT_NEAR(at(f, t, kLayout.velocities() + 3 * j), .05, 1e-6);
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(at(f, t, kLayout.contacts() + i), 0);  // 0.05^2 > 0.002
   }
 }
 
 TEST(Features, TurningThroughMinusZ) {
   // A rigid body that turns once around in 80 frames: rotation_between() changes sign on the way.
-  Joints joints(120);
+  Joints joints(120, Pose(kJoints));
   const Joints rest = canonical(synthetic(1));
   for (size_t t = 0; t < joints.size(); ++t) joints[t] = turned(rest, double(t) * 2 * M_PI / 80, {0, 0, 0}, 1)[0];
   const Tensor literal = joints_to_features(joints), repaired = joints_to_features(joints, {.continuous_yaw = true});

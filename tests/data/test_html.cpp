@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using test::largest_distance;
 
 Joints motion_across(int frames, double metres) {
-  Joints joints(static_cast<std::size_t>(frames));
+  Joints joints(static_cast<std::size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t)
     for (int j = 0; j < kJoints; ++j)
       joints[static_cast<std::size_t>(t)][j] = {metres * t / frames + .01 * j, .1 + .07 * j, std::sin(.3 * t + j)};
@@ -45,7 +45,7 @@ std::string from_base64(const std::string& text) {
 
 Joints decode(const nlohmann::json& motion) {
   const std::string bytes = from_base64(motion["joints"]);
-  Joints joints(motion["frames"].get<std::size_t>());
+  Joints joints(motion["frames"].get<std::size_t>(), Pose(kJoints));
   EXPECT_EQ(bytes.size(), joints.size() * kJoints * 3 * 2);
   std::size_t at = 0;
   for (Pose& pose : joints)

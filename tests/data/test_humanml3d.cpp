@@ -22,9 +22,10 @@ namespace fs = std::filesystem;
 
 // A body that rocks, turns and walks; `kind` makes clips differ.
 Joints motion(int frames, int kind) {
-  Pose rest{};
-  for (int j = 1; j < kJoints; ++j) rest[j] = rest[kParents[j]] + kRestDirections[j] * kBoneLengths[j];
-  Joints joints(static_cast<size_t>(frames));
+  Pose rest(kJoints);
+  for (int j = 1; j < kJoints; ++j)
+    rest[j] = rest[humanml3d().parents[j]] + humanml3d().rest_directions[j] * humanml3d().bone_lengths[j];
+  Joints joints(static_cast<size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t)
     for (int j = 0; j < kJoints; ++j)
       joints[size_t(t)][j] =
@@ -168,7 +169,7 @@ TEST_F(Layout, BadInput) {
   write("none.txt", "nobody\n");
   EXPECT_NE(error("none").find("nothing can be used: 0 items from 1 clips, 1 without file"), std::string::npos);
   write_npy(root() / "new_joint_vecs" / "clip0.npy", Tensor::zeros({50, 251}));
-  EXPECT_NE(error().find("clip0.npy: a clip must be (frames, 263), this one is (50, 251)"), std::string::npos);
+  EXPECT_NE(error().find("must be (frames, 263), this one is (50, 251)"), std::string::npos);
   write("new_joint_vecs/clip0.npy", "no array");
   EXPECT_NE(error().find("clip0.npy"), std::string::npos);
   fs::remove(root() / "Std.npy");

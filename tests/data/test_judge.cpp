@@ -18,7 +18,7 @@ namespace {
 Joints mirrored(Joints joints) {
   for (Pose& pose : joints) {
     const Pose old = pose;
-    for (int j = 0; j < kJoints; ++j) pose[kMirror[j]] = {-old[j].x, old[j].y, old[j].z};
+    for (int j = 0; j < kJoints; ++j) pose[humanml3d().mirror[j]] = {-old[j].x, old[j].y, old[j].z};
   }
   return joints;
 }
@@ -163,7 +163,7 @@ TEST(Judge, HandlesBadMotion) {
   const MotionParameters walk{.action = Action::walk, .direction = Direction::forward};
   EXPECT_THROW(judge(walk, {}), Error);
   EXPECT_THROW(judge(walk, Joints(9)), Error);
-  Joints joints(50);  // all joints in one point
+  Joints joints(50, Pose(kJoints));  // all joints in one point
   EXPECT_FALSE(judge(walk, joints).obeyed);
   joints[3][5].x = std::nan("");
   EXPECT_EQ(judge(walk, joints).why, "the motion has a joint that is not a number");

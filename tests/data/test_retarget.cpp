@@ -24,14 +24,14 @@ std::string builtin_text(const std::string& name) {
 
 // A body on the target skeleton, about 1.7 m, that turns at `yaw` radians a frame and swings its arms.
 Joints motion(int frames, double yaw) {
-  Joints joints(static_cast<size_t>(frames));
+  Joints joints(static_cast<size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t) {
-    Rotations rotations{};
+    Rotations rotations(kJoints);
     rotations[kPelvis] = axis_angle({0, 1, 0}, yaw * t);
     rotations[kLeftElbow] = axis_angle({1, 0, 0}, 0.8 * std::sin(0.1 * t));
     rotations[kRightElbow] = axis_angle({1, 0, 0}, -0.8 * std::sin(0.1 * t));
     rotations[kLeftKnee] = axis_angle({1, 0, 0}, 0.3);
-    joints[size_t(t)] = forward_kinematics(rotations, {0, 1, 0.03 * t}, kBoneLengths);
+    joints[size_t(t)] = forward_kinematics(rotations, {0, 1, 0.03 * t});
   }
   return joints;
 }
@@ -66,10 +66,10 @@ TEST(Retarget, PicksEverySixthFrameOf120) {
 TEST(Retarget, InterpolatesRotationsOf30) {
   // A body that only turns, 4 degrees a frame: between two frames it has turned half as far, and no bone is shorter.
   const double yaw = 4 * M_PI / 180;
-  Joints joints(31), expected(21);
+  Joints joints(31, Pose(kJoints)), expected(21, Pose(kJoints));
   const Pose rest = motion(1, 0)[0];
   const auto pose_at = [&](double frame) {
-    Pose pose;
+    Pose pose(kJoints);
     for (int j = 0; j < kJoints; ++j)
       pose[j] = rotate(axis_angle({0, 1, 0}, yaw * frame), rest[j]) + Vec3{0, 0, 0.01 * frame};
     return pose;

@@ -12,6 +12,8 @@
 namespace kg {
 namespace {
 
+constexpr FeatureLayout kLayout{kJoints};
+
 // Column i of row t is i + (t alternates: -1, 1) * (i + 1).
 Tensor alternating(int rows, int first = 0) {
   const Tensor t = Tensor::empty({rows, kFeatures});
@@ -42,8 +44,8 @@ TEST(Statistics, MeanAndBlockAverages) {
   EXPECT_NEAR(std[2], 2.5, 1e-6);
   EXPECT_NEAR(std[3], 4, 1e-6);
   EXPECT_NEAR(std[kLocalPositions], (5 + 67) / 2., 1e-4);
-  EXPECT_NEAR(std[kVelocities - 1], (68 + 193) / 2., 1e-4);
-  EXPECT_NEAR(std[kVelocities], (194 + 259) / 2., 1e-4);
+  EXPECT_NEAR(std[kLayout.velocities() - 1], (68 + 193) / 2., 1e-4);
+  EXPECT_NEAR(std[kLayout.velocities()], (194 + 259) / 2., 1e-4);
   EXPECT_NEAR(std[kFeatures - 1], (260 + 263) / 2., 1e-4);
 }
 
@@ -100,7 +102,7 @@ TEST(Statistics, FilesAndBadFiles) {
   EXPECT_EQ(read_statistics(folder.path()).std.to_vector(), s.std.to_vector());
 
   write_npy(folder.path() / "Mean.npy", Tensor::zeros({251}));
-  EXPECT_NE(input_error([&] { read_statistics(folder.path()); }).find("needs shape (263), has (251)"),
+  EXPECT_NE(input_error([&] { read_statistics(folder.path()); }).find("251 means and 263 deviations"),
             std::string::npos);
   write_npy(folder.path() / "Mean.npy", s.mean);
   for (const double bad : {0.0, -1.0, double(NAN), double(INFINITY)}) {
@@ -120,7 +122,7 @@ TEST(Statistics, NothingThatMoves) {
   EXPECT_NE(input_error([&] { builder.finish(); }).find("faces (features 0 to 0)"), std::string::npos);
   StatisticsBuilder standing;  // feet that never leave the floor: what to do about it
   const Tensor clip = alternating(4);
-  for (int row = 0; row < 4; ++row) clip.slice(0, row, row + 1).slice(1, kContacts, kFeatures).fill(1);
+  for (int row = 0; row < 4; ++row) clip.slice(0, row, row + 1).slice(1, kLayout.contacts(), kFeatures).fill(1);
   standing.add(clip);
   const std::string message = input_error([&] { standing.finish(); });
   EXPECT_NE(message.find("feet with the floor (features 259 to 262)"), std::string::npos) << message;

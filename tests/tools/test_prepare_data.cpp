@@ -22,13 +22,14 @@ std::vector<std::string> lines_of(const fs::path& path) {
 
 // A body that sways, walks and bobs.
 Joints motion(int frames, int kind) {
-  Joints joints(static_cast<size_t>(frames));
+  Joints joints(static_cast<size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t) {
     Pose& pose = joints[size_t(t)];
     pose[kPelvis] = {.2 * std::sin(.1 * t), 1 + .05 * std::sin(.2 * t + kind), .04 * (t + 4 * std::sin(.15 * t))};
     for (int j = 1; j < kJoints; ++j) {
       const Quat sway = axis_angle({1, .3, .2}, .1 * std::sin(.2 * t + j + kind));
-      pose[j] = pose[kParents[j]] + rotate(sway, kRestDirections[j]) * kBoneLengths[j];
+      pose[j] =
+          pose[humanml3d().parents[j]] + rotate(sway, humanml3d().rest_directions[j]) * humanml3d().bone_lengths[j];
     }
   }
   return joints;

@@ -46,7 +46,7 @@ TEST(Evaluator, HasTheParametersOfThePublishedNetworks) {
   EXPECT_EQ(t2m.motion_encoder.parameter_count(), 15747584);
   EXPECT_EQ(t2m.text_encoder.parameter_count(), 4100288);
   EXPECT_EQ(t2m.width(), 512);
-  EXPECT_EQ(MovementEncoder(251 - kContacts, paper.movement).parameter_count(), 1818112);
+  EXPECT_EQ(MovementEncoder(251 - kUnseenFeatures, paper.movement).parameter_count(), 1818112);
   EXPECT_EQ(Evaluator(small_config(), some_words()).word_vectors.parameter_count(), 9 * 4);
 }
 
