@@ -24,13 +24,13 @@ struct FeatureOptions {
 // Any motion on this skeleton, (N >= 2 frames) -> (N-1, 12 J - 1) f32: canonical() and then encode_features().
 Tensor joints_to_features(const Joints& joints, FeatureOptions options = {}, const Skeleton& skeleton = humanml3d());
 
-// The steps, in their order.
-Joints uniform_skeleton(const Joints& joints, const Skeleton& skeleton = humanml3d());  // target bone lengths, root
-                                                                                        // path scaled with the legs
-void put_on_floor(Joints& joints);                                               // lowest y of the clip becomes 0
-void move_to_origin(Joints& joints);                                             // root above 0 in frame 0
-void face_forward(Joints& joints, const Skeleton& skeleton = humanml3d());       // the body faces +z in frame 0
-Joints canonical(const Joints& joints, const Skeleton& skeleton = humanml3d());  // all four
+// The steps, in their order: target bone lengths and the root's path scaled with the legs; the lowest y of the clip
+// becomes 0; the root stands above 0 in frame 0; the body faces +z in frame 0. canonical() does all four.
+Joints uniform_skeleton(const Joints& joints, const Skeleton& skeleton = humanml3d());
+void put_on_floor(Joints& joints);
+void move_to_origin(Joints& joints);
+void face_forward(Joints& joints, const Skeleton& skeleton = humanml3d());
+Joints canonical(const Joints& joints, const Skeleton& skeleton = humanml3d());
 // q of each frame, Gaussian over 20 frames.
 std::vector<Quat> smooth_headings(const Joints& canonical, const Skeleton& skeleton = humanml3d());
 Tensor encode_features(const Joints& canonical, const std::vector<Quat>& headings, FeatureOptions options = {},

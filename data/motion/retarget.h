@@ -26,8 +26,7 @@ struct JointMap {
     double amount = 0;
   };
   std::string name;
-  std::array<std::vector<Source>, kJoints>
-      joints;  // of HumanML3D: the alternatives, the first that the file has is taken
+  std::array<std::vector<Source>, kJoints> joints;  // HumanML3D's; the first alternative that the file has is taken
   std::string up = "y";
   double skip_seconds = 0;
 };

@@ -1,13 +1,13 @@
 // A skeleton as JSON, joints by name:
 //   {"name": "robot", "fps": 30, "metres_per_unit": 0.01,
 //    "joints": [{"name": "Hips"},
-//               {"name": "LeftLeg", "parent": "Hips", "mirror": "RightLeg", "direction": [0, -1, 0], "length": 41.5},
+//               {"name": "LeftLeg", "parent": "Hips", "mirror": "RightLeg", "direction": [0, -1, 0], "length": 41},
 //               ...],
-//    "chains": [["Hips", "RightLeg", "RightFoot"], ...], "hips": ["LeftLeg", "RightLeg"], "shoulders": [left, right],
-//    "scale_joints": [a, b], "contacts": [left ankle, left toe, right ankle, right toe],
-//    "contact_threshold": 20, "min_frames": 40, "max_frames": 199}
-// A joint without a mirror is on the midline. Directions need no unit length. What stands there beside these is
-// refused.
+//    "chains": [["Hips", "RightLeg", "RightFoot"], ...],
+//    "hips": ["LeftLeg", "RightLeg"], "shoulders": [left, right], "scale_joints": [two joints],
+//    "contacts": [left ankle, left toe, right ankle, right toe], "contact_threshold": 20,
+//    "min_frames": 40, "max_frames": 199}
+// A joint without a mirror is on the midline. Directions need no unit length. Any other key is refused.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
