@@ -15,7 +15,7 @@ using namespace kg;
 namespace {
 
 struct Options {
-  std::filesystem::path bvh, captions, out, joint_map;
+  std::filesystem::path bvh, captions, out, joint_map, skeleton;
   std::string print_joint_map;
   bool bandai = false, verbose = false, force = false, quiet = false;
   int procedural = 0, threads = 0;
@@ -47,6 +47,7 @@ void add_options(Cli& cli, Options& o) {
   cli.group("Captures");
   cli.add("joint-map", &o.joint_map, "which joint is which; default: found by the joints' names").value_name("FILE");
   cli.add("print-joint-map", &o.print_joint_map, "print a built-in one: " + builtin_names()).value_name("NAME");
+  cli.add("skeleton", &o.skeleton, "the files' own joints as this JSON names them, not retargeted").value_name("FILE");
   cli.add("source-fps", &o.capture.source_fps, "frames a second, where the files are wrong; 0: theirs").range(0, 1000);
   cli.add("min-seconds", &o.min_seconds, "shorter clips are left out").range(0.1, 1000);
   cli.add("max-seconds", &o.max_seconds, "longer clips are cut in equal parts").range(0.1, 1000);
@@ -66,6 +67,8 @@ void check_usage(const Options& o) {
   require(o.bvh.empty() == (o.procedural > 0), "give either --bvh DIR or --procedural N");
   require(o.bvh.empty() || o.bandai == o.captions.empty(), "--bvh needs either --captions FILE or --bandai-captions");
   require(o.write.test_share + o.write.val_share < 0.95, "--test-share and --val-share leave nothing to train on");
+  require(o.skeleton.empty() || !o.bvh.empty(), "--skeleton is for --bvh");
+  require(o.skeleton.empty() || o.joint_map.empty(), "--joint-map is for retargeting, which --skeleton turns off");
   require(o.min_seconds < o.max_seconds, "--min-seconds must be less than --max-seconds");
 }
 
@@ -116,14 +119,21 @@ void print_odd_rates(const std::vector<CaptureOutcome>& outcomes) {
 }
 
 std::vector<Clip> captured_clips(Options& o) {
-  o.capture.min_frames = int(o.min_seconds * kFps + 0.5);
-  o.capture.max_frames = int(o.max_seconds * kFps + 0.5);
   if (!o.joint_map.empty()) o.capture.map = read_joint_map(o.joint_map);
+  if (!o.skeleton.empty()) o.capture.native = read_skeleton(o.skeleton);
+  const Skeleton& skeleton = o.capture.native ? *o.capture.native : humanml3d();
+  o.capture.min_frames = int(o.min_seconds * skeleton.fps + 0.5);
+  o.capture.max_frames = int(o.max_seconds * skeleton.fps + 0.5);
+  if (o.capture.native) {  // at another rate, more or fewer frames than the data set's readers take
+    o.capture.min_frames = std::max(o.capture.min_frames, skeleton.min_frames);
+    o.capture.max_frames = std::min(o.capture.max_frames, skeleton.max_frames);
+  }
   Captures captures = collect_captures(
       o.bvh, o.bandai ? bandai_captions(find_bvh_files(o.bvh)) : read_caption_table(o.captions), o.capture);
   print_outcomes(captures.outcomes, o.verbose);
   print_odd_rates(captures.outcomes);
   CHECK_INPUT(!captures.clips.empty(), o.bvh.string(), ": no file gave a clip");
+  o.write.skeleton = captures.skeleton;
   return std::move(captures.clips);
 }
 
@@ -154,9 +164,10 @@ int body(int argc, char** argv) {
   o.write.progress = [&](int64_t done) { progress.update(done, {}); };
   const WriteReport report = write_humanml3d(o.out, clips, o.write);
   progress.finish();
-  std::cout << report.clips << " clips (" << std::setprecision(1) << std::fixed << double(report.frames) / kFps / 60
-            << " minutes" << (o.capture.mirror ? ", half of them mirrored" : "") << "): train " << report.train
-            << ", val " << report.val << ", test " << report.test << ", in " << o.out.string() << '\n';
+  std::cout << report.clips << " clips (" << std::setprecision(1) << std::fixed
+            << double(report.frames) / o.write.skeleton.fps / 60 << " minutes"
+            << (o.capture.mirror ? ", half of them mirrored" : "") << "): train " << report.train << ", val "
+            << report.val << ", test " << report.test << ", in " << o.out.string() << '\n';
   return 0;
 }
 

@@ -1,4 +1,4 @@
-// Joint maps and retargeting. Directions of bones are copied, their lengths are those of the target skeleton.
+// Joint maps, retargeting and resampling. Directions of bones are copied, their lengths are those of the target skeleton.
 #include "data/motion/retarget.h"
 
 #include <algorithm>
@@ -160,6 +160,16 @@ double source_rate(const Bvh& bvh) {
   return std::abs(rate - std::round(rate)) < 2e-4 * rate ? std::round(rate) : rate;
 }
 
+// A pose of the result for every `1 / fps` seconds of the file from `skip` seconds on.
+template <class Fn>
+Joints resampled(const Bvh& bvh, double fps, double skip, Fn pose_of) {
+  const double step = source_rate(bvh) / fps;  // source frames a target frame
+  const double first = skip * source_rate(bvh), last = bvh.frames - 1;
+  Joints joints(static_cast<size_t>((last - first) / step + 1e-6) + 1);
+  for (size_t t = 0; t < joints.size(); ++t) joints[t] = pose_of(interpolated_pose(bvh, first + double(t) * step));
+  return joints;
+}
+
 // Two mistakes that give a motion which is wrong but looks like one to a program.
 void check_body(const Joints& joints, const std::string& file, const std::string& map) {
   size_t upside_down = 0;
@@ -235,21 +245,54 @@ Joints retarget(const Bvh& bvh, const JointMap& map, const std::string& file, do
               " wants joints that the file does not have: ", join(missing, 6), ". The file has ", joint_names(bvh));
   std::array<Binding, kJoints> bindings;
   for (int j = 0; j < kJoints; ++j) bindings[j] = bind(bvh, map.joints[j]);
-  const double step = source_rate(bvh) / fps;  // source frames a target frame
-  const double first = map.skip_seconds * source_rate(bvh), last = bvh.frames - 1;
-  CHECK_INPUT(first <= last, file, ": lasts ", last / source_rate(bvh), " s, of which joint map ", map.name, " skips ",
+  const double seconds = (bvh.frames - 1) / source_rate(bvh);
+  CHECK_INPUT(map.skip_seconds <= seconds, file, ": lasts ", seconds, " s, of which joint map ", map.name, " skips ",
               map.skip_seconds, " s");
-  Joints joints(static_cast<size_t>((last - first) / step + 1e-6) + 1, Pose(kJoints));
-  for (size_t t = 0; t < joints.size(); ++t) {
-    const BvhPose pose = interpolated_pose(bvh, first + double(t) * step);
-    for (int j = 0; j < kJoints; ++j) {
-      const Binding& b = bindings[j];
-      joints[t][j] = y_up(lerp(pose.positions[b.from], pose.positions[b.towards], b.amount), map.up);
-    }
-  }
+  Joints joints = resampled(bvh, fps, map.skip_seconds, [&](const BvhPose& pose) {
+    Pose out;
+    for (const Binding& b : bindings)
+      out.push_back(y_up(lerp(pose.positions[b.from], pose.positions[b.towards], b.amount), map.up));
+    return out;
+  });
   joints = uniform_skeleton(joints);
   check_body(joints, file, map.name);
   return joints;
+}
+
+Joints native_motion(const Bvh& bvh, const Skeleton& skeleton, const std::string& file) {
+  std::vector<int> joints;
+  std::vector<std::string> missing;
+  for (const std::string& name : skeleton.joint_names) {
+    joints.push_back(find_joint(bvh, name));
+    if (joints.back() < 0) missing.push_back(name);
+  }
+  CHECK_INPUT(missing.empty(), file, ": skeleton ", skeleton.name,
+              " has joints that the file does not have: ", join(missing, 6), ". The file has ", joint_names(bvh));
+  const Joints motion = resampled(bvh, skeleton.fps, 0, [&](const BvhPose& pose) {
+    Pose out;
+    for (const int j : joints) out.push_back(pose.positions[j]);
+    return out;
+  });
+  size_t upside_down = 0;
+  for (size_t t = 0; t < motion.size(); ++t) {
+    const Pose& p = motion[t];
+    for (int j = 1; j < skeleton.joints(); ++j)
+      CHECK_INPUT(length(p[j] - p[skeleton.parents[j]]) > 1e-9, file, ": joint ", skeleton.joint_names[j],
+                  " lies on its parent ", skeleton.joint_names[skeleton.parents[j]], " in frame ", t,
+                  ": its bone has no direction; leave the joint out of the skeleton");
+    double feet = 0;
+    for (const int foot : skeleton.contacts) feet += p[foot].y / 4;
+    upside_down += p[0].y < feet;
+  }
+  CHECK_INPUT(upside_down * 2 < motion.size(), file, ": the root is below the feet in ", upside_down, " of ",
+              motion.size(), " frames; files that are used as they are must have y up");
+  return motion;
+}
+
+Skeleton measured(Skeleton skeleton, const Pose& pose) {
+  skeleton.bone_lengths.assign(skeleton.parents.size(), 0);
+  for (int j = 1; j < skeleton.joints(); ++j) skeleton.bone_lengths[j] = length(pose[j] - pose[skeleton.parents[j]]);
+  return skeleton;
 }
 
 }  // namespace kg

@@ -1,4 +1,4 @@
-// Motion captures on other skeletons -> the 22 joints, 20 frames a second.
+// Motion captures on other skeletons -> the 22 joints, 20 frames a second; or as they are, on a skeleton of their own.
 // A joint map says which joint of the file stands for each of ours. It is a text of `key = value` lines, # for
 // comments:
 //   pelvis = Hips | hip                     the first of these names that the file has
@@ -47,6 +47,13 @@ const JointMap& find_joint_map(const Bvh& bvh, const std::string& file);
 // offsets are interpolated between frames. An input error for a file without the map's joints, a body upside down or
 // toes that point backwards (left and right exchanged).
 Joints retarget(const Bvh& bvh, const JointMap& map, const std::string& file, double fps = kFps);
+
+// The motion of `bvh` on its own skeleton: the file's joints of the skeleton's names, at the skeleton's rate, in the
+// file's unit, y up. Other joints of the file are left out. An input error for a file without one of the joints, bones
+// without length, or a body upside down.
+Joints native_motion(const Bvh& bvh, const Skeleton& skeleton, const std::string& file);
+// The skeleton with the bone lengths of a pose.
+Skeleton measured(Skeleton skeleton, const Pose& pose);
 
 // Global pose between frames; `frame` is clamped to the clip.
 BvhPose interpolated_pose(const Bvh& bvh, double frame);

@@ -21,21 +21,25 @@ struct Span {
   std::vector<std::string> captions;
 };
 
-std::string seconds_text(double frames) {
+double rate(const CaptureOptions& options) { return options.native ? options.native->fps : kFps; }
+
+std::string seconds_text(double frames, const CaptureOptions& options) {
   std::ostringstream text;
   text.precision(1);
-  text << std::fixed << frames / kFps << " s";
+  text << std::fixed << frames / rate(options) << " s";
   return text.str();
 }
 
 void remark(std::string& remarks, const std::string& text) { remarks += (remarks.empty() ? "" : "; ") + text; }
 
 // Captions by what they speak of, whole motion first.
-std::vector<Span> spans_of(const std::vector<CaptionRow>& rows, int frames, std::string& remarks) {
+std::vector<Span> spans_of(const std::vector<CaptionRow>& rows, int frames, const CaptureOptions& options,
+                           std::string& remarks) {
+  const auto frame_of = [&](double seconds) { return int(std::min(seconds * rate(options), 1e9)); };
   std::map<std::pair<int, int>, std::vector<std::string>> by_place;
   for (const CaptionRow& row : rows) {
     const bool whole = row.start == 0 && row.end == 0;
-    const int begin = int(std::min(row.start * kFps, 1e9)), end = whole ? frames : int(std::min(row.end * kFps, 1e9));
+    const int begin = frame_of(row.start), end = whole ? frames : frame_of(row.end);
     if (begin >= frames) {
       remark(remarks, "caption outside: line " + std::to_string(row.line) + " starts after the end");
       continue;
@@ -51,19 +55,21 @@ std::vector<Span> spans_of(const std::vector<CaptionRow>& rows, int frames, std:
 std::vector<Span> cut(const Span& span, const CaptureOptions& options, std::string& remarks) {
   const int length = span.end - span.begin;
   if (length < options.min_frames) {
-    remark(remarks, "too short: " + seconds_text(length) + ", needs " + seconds_text(options.min_frames));
+    remark(remarks,
+           "too short: " + seconds_text(length, options) + ", needs " + seconds_text(options.min_frames, options));
     return {};
   }
   if (length <= options.max_frames) return {span};
   if (!options.cut) {
-    remark(remarks, "too long: " + seconds_text(length) + ", at most " + seconds_text(options.max_frames));
+    remark(remarks,
+           "too long: " + seconds_text(length, options) + ", at most " + seconds_text(options.max_frames, options));
     return {};
   }
   const int pieces = (length + options.max_frames - 1) / options.max_frames;
   std::vector<Span> parts;
   for (int i = 0; i < pieces; ++i)
     parts.push_back({span.begin + length * i / pieces, span.begin + length * (i + 1) / pieces, span.captions});
-  remark(remarks, "cut: " + seconds_text(length) + " in " + std::to_string(pieces));
+  remark(remarks, "cut: " + seconds_text(length, options) + " in " + std::to_string(pieces));
   return parts;
 }
 
@@ -88,19 +94,24 @@ struct Job {
 void make_clips(Job& job, const Joints& joints, const CaptureOptions& options) {
   const int rows = int(joints.size()) - 1;  // of features
   std::vector<Span> parts;
-  for (const Span& span : spans_of(job.captions, rows, job.outcome.remark))
+  for (const Span& span : spans_of(job.captions, rows, options, job.outcome.remark))
     for (Span& part : cut(span, options, job.outcome.remark)) parts.push_back(std::move(part));
   for (size_t i = 0; i < parts.size(); ++i) {
     Clip clip;
     clip.name = parts.size() == 1 ? job.name : job.name + '-' + std::to_string(i + 1);
     clip.source = job.name;
-    clip.note = seconds_text(parts[i].begin) + " to " + seconds_text(parts[i].end);
+    clip.note = seconds_text(parts[i].begin, options) + " to " + seconds_text(parts[i].end, options);
     clip.joints.assign(joints.begin() + parts[i].begin, joints.begin() + parts[i].end + 1);
     clip.captions = whole_captions(parts[i].captions, false);
     if (options.mirror) clip.mirrored_captions = whole_captions(parts[i].captions, true);
     job.clips.push_back(std::move(clip));
   }
   job.outcome.clips = int(job.clips.size());
+}
+
+Joints motion_of(const Bvh& bvh, const std::string& file, const CaptureOptions& options) {
+  if (options.native) return native_motion(bvh, *options.native, file);
+  return retarget(bvh, options.map ? *options.map : find_joint_map(bvh, file), file);
 }
 
 void run(Job& job, const CaptureOptions& options) {
@@ -114,8 +125,7 @@ void run(Job& job, const CaptureOptions& options) {
     if (options.source_fps > 0) bvh.frame_time = 1 / options.source_fps;
     job.outcome.fps = 1 / bvh.frame_time;
     job.outcome.seconds = bvh.frames * bvh.frame_time;
-    const JointMap& map = options.map ? *options.map : find_joint_map(bvh, job.path.string());
-    make_clips(job, retarget(bvh, map, job.path.string()), options);
+    make_clips(job, motion_of(bvh, job.path.string(), options), options);
   } catch (const Error& error) {
     if (error.code != ErrorCode::input) throw;
     job.outcome.remark = std::string("cannot be used: ") + error.what();
@@ -177,6 +187,9 @@ Captures collect_captures(const fs::path& folder, const std::vector<CaptionRow>&
     for (Clip& clip : job.clips) captures.clips.push_back(std::move(clip));
     captures.outcomes.push_back(std::move(job.outcome));
   }
+  if (options.native) captures.skeleton = *options.native;
+  if (captures.skeleton.bone_lengths.empty() && !captures.clips.empty())
+    captures.skeleton = measured(captures.skeleton, captures.clips[0].joints[0]);
   for (const auto& [name, count] : unknown) captures.outcomes.push_back({name, 0, 0, 0, "no such file"});
   return captures;
 }

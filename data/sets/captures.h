@@ -14,6 +14,7 @@ namespace kg {
 
 struct CaptureOptions {
   std::optional<JointMap> map;            // none: the built-in map that fits each file
+  std::optional<Skeleton> native;         // the files' joints as they are on this skeleton, not retargeted
   double source_fps = 0;                  // instead of the files' own frame time; 0: the files'
   int min_frames = 40, max_frames = 196;  // feature rows of a clip
   bool cut = true;  // longer motions become several clips of equal length; false: they are left out
@@ -30,6 +31,7 @@ struct CaptureOutcome {
 };
 
 struct Captures {
+  Skeleton skeleton = humanml3d();  // of the clips; a native one without bone lengths has those of the first clip
   std::vector<Clip> clips;
   std::vector<CaptureOutcome> outcomes;  // by name
 };

@@ -45,6 +45,13 @@ TEST(Captions, BadLinesAreNamedOrLeftOut) {
   EXPECT_EQ(input_error([&] { parse_captions(text, "t.txt"); }), bad[0]);
 }
 
+TEST(Captions, FurtherFieldsAreIgnored) {
+  const std::vector<Caption> captions = parse_captions("he walks#he/PRON walk/VERB#1.0#2.5#a note#\n", "x.txt");
+  ASSERT_EQ(captions.size(), 1u);
+  EXPECT_EQ(captions[0].tokens.size(), 2u);
+  EXPECT_EQ(captions[0].end, 2.5);
+}
+
 TEST(Captions, FormatIsReadBack) {
   const std::string text = "a man kicks.#a/DET man/NOUN#0.0#0.0\nhe walks##1.5#12.0\n";
   EXPECT_EQ(format_captions(parse_captions(text, "x")), text);

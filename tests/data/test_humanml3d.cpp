@@ -89,6 +89,8 @@ TEST_F(Layout, IsReadBack) {
   for (const Item& item : all.items) builder.add(item.features);
   EXPECT_EQ(builder.finish().std.to_vector(), all.statistics.std.to_vector());
   EXPECT_EQ(all.summary(), "24 items from 24 clips");
+  EXPECT_EQ(all.skeleton, humanml3d());
+  EXPECT_FALSE(fs::exists(root() / "skeleton.json"));  // the readers of other programs expect none
 }
 
 TEST_F(Layout, SplitsKeepSourcesTogether) {
@@ -117,7 +119,9 @@ TEST_F(Layout, SubClipsAndLengths) {
   EXPECT_EQ(set.items[0].features.size(0), 49);  // of 59 rows, from row 10 on
   EXPECT_EQ(set.items[1].name, "B_clip0");
   EXPECT_EQ(set.items[1].features.size(0), 40);
+  EXPECT_EQ(set.items[1].clip, "clip0");
   EXPECT_EQ(set.items[2].name, "clip0");
+  EXPECT_EQ(set.items[2].clip, "clip0");
   EXPECT_EQ(set.items[3].name, "A_clip1");
   EXPECT_EQ(set.items[3].captions[0].text, "only a part");
   EXPECT_EQ(set.wrong_length, 1);
@@ -128,6 +132,33 @@ TEST_F(Layout, SubClipsAndLengths) {
   EXPECT_EQ(load_humanml3d(root(), "all", {.min_frames = 60}).items.size(), 1u);  // clip2 has 61 rows
   EXPECT_EQ(load_humanml3d(root(), "all", {.max_frames = 60}).items.size(), 3u);
   EXPECT_EQ(load_humanml3d(root(), "all", whole_clips(1)).items.size(), 2u);
+}
+
+TEST_F(Layout, UncutClipsComeWithAllCaptions) {
+  write("texts/clip0.txt", "all of it##0.0#0.0\nthe end##0.5#99.0\nshort##0.0#1.0\n");
+  write("texts/clip1.txt", "only a part##0.0#2.5\n");
+  write("all.txt", "clip0\nclip1\n");
+  const Dataset set = load_humanml3d(root(), "all", {.sub_clips = false});
+  ASSERT_EQ(set.items.size(), 2u);
+  EXPECT_EQ(set.items[0].name, "clip0");
+  EXPECT_EQ(set.items[0].features.size(0), 59);
+  ASSERT_EQ(set.items[0].captions.size(), 3u);
+  EXPECT_EQ(set.items[0].captions[1].start, .5);
+  EXPECT_EQ(set.items[0].captions[1].end, 99);
+  EXPECT_EQ(set.items[0].captions[2].text, "short");  // a part has no least length here
+  EXPECT_EQ(set.items[1].captions.size(), 1u);
+  EXPECT_EQ(set.wrong_length, 0);
+  EXPECT_EQ(load_humanml3d(root(), "all", {.min_frames = 60, .sub_clips = false}).items.size(), 1u);  // the whole has
+}
+
+TEST_F(Layout, ABadLineCanLeaveItsWholeClipOut) {
+  write("texts/clip7.txt", "bad\ngood##0.0#0.0\na part##0.0#2.0\n");
+  EXPECT_EQ(load_humanml3d(root(), "all").items.size(), 25u);
+  const Dataset set = load_humanml3d(root(), "all", {.drop_clip_on_bad_caption = true});
+  EXPECT_EQ(set.items.size(), 23u);
+  EXPECT_EQ(set.with_bad_caption, 1);
+  EXPECT_EQ(set.bad_captions.size(), 1u);
+  EXPECT_EQ(set.summary(), "23 items from 24 clips, 1 with a bad caption line, 1 bad caption lines");
 }
 
 TEST_F(Layout, LeavesOutAndCounts) {

@@ -8,6 +8,7 @@
 #include "data/formats/npz.h"
 #include "data/motion/features.h"
 #include "data/motion/statistics.h"
+#include "data/sets/humanml3d.h"
 #include "tests/data/bad_input.h"
 #include "tests/data/motions.h"
 
@@ -116,6 +117,31 @@ TEST_F(Kit, IsNotHumanML3D) {
   const Statistics other{Tensor::zeros({kFeatures}), Tensor::ones({kFeatures})};
   EXPECT_THROW(normalize_features(features_, other), Error);
   EXPECT_NE(input_error([] { mirror_joints(synthetic(2)); }).find("21 joints"), std::string::npos);
+}
+
+TEST(KitSet, IsKnownByItsWidthAndHasItsOwnLengths) {
+  const TemporaryFolder folder;
+  std::vector<Clip> clips;
+  for (const int rows : {23, 24, 90}) {
+    const Joints motion = synthetic(92);
+    clips.push_back({"clip" + std::to_string(rows),
+                     std::to_string(rows),
+                     "",
+                     Joints(motion.end() - rows - 1, motion.end()),
+                     {{"a person walks", {"walk/VERB"}}, {"a part", {"part/NOUN"}, .8, 4}},
+                     {}});
+  }
+  write_humanml3d(folder / "set", clips, {.skeleton = kit_ml()});
+  EXPECT_EQ(read_skeleton(folder / "set" / "skeleton.json"), kit_ml());
+  for (int time = 0; time < 2; ++time) {
+    const Dataset set = load_humanml3d(folder / "set", "all");
+    EXPECT_EQ(set.skeleton, kit_ml());
+    ASSERT_EQ(set.items.size(), 3u);  // of 24 rows, and the whole of 90 and a part
+    EXPECT_EQ(set.items[0].features.shape(), (Shape{24, kKitFeatures}));
+    EXPECT_EQ(set.items[1].name, "A_clip90");
+    EXPECT_EQ(set.items[1].features.size(0), 40);               // int(4 * 12.5) - int(0.8 * 12.5)
+    std::filesystem::remove(folder / "set" / "skeleton.json");  // as the published folder is
+  }
 }
 
 TEST(KitStatistics, PublishedEvaluatorsMeanFitsTheSkeleton) {

@@ -8,6 +8,7 @@
 #include "data/motion/features.h"
 #include "data/sets/humanml3d.h"
 #include "data/sets/procedural.h"
+#include "tests/data/stick_figure.h"
 #include "tests/tools/programs.h"
 
 namespace kg::test {
@@ -162,6 +163,34 @@ TEST_F(PrepareData, JointMapIsAStartingPoint) {
   spill(folder_ / "map.txt", printed.output);
   EXPECT_EQ(run(own() + "--joint-map map.txt").code, 0);
   EXPECT_EQ(read_split(folder_ / "set", "all").size(), 24u);
+}
+
+TEST_F(PrepareData, FilesOnTheirOwnSkeleton) {
+  spill(folder_ / "stick.json", stick_skeleton(false));
+  fs::create_directory(folder_ / "sticks");
+  std::string table;
+  for (int i = 0; i < 6; ++i) {
+    const std::string name = "walk" + std::to_string(i);
+    spill(folder_ / ("sticks/" + name + ".bvh"), stick_bvh(150 + 100 * i, 60, i));
+    table += name + "\ta stick walks\n";
+  }
+  spill(folder_ / "table.tsv", table);
+  const std::string arguments = "--bvh sticks --captions table.tsv --out set --skeleton ";
+  const RunResult result = run(arguments + "stick.json");
+  ASSERT_EQ(result.code, 0) << result.output;
+  EXPECT_NE(result.output.find("cut: 5.4 s in 2"), std::string::npos) << result.output;  // 150 frames of 30 at most
+  const Dataset set = load_humanml3d(folder_ / "set", "all");
+  EXPECT_EQ(set.skeleton.name, "stick");
+  EXPECT_NEAR(set.skeleton.bone_lengths[2], 80, 1e-9);  // measured, the file has none
+  EXPECT_EQ(set.items.size(), set.listed);
+  EXPECT_EQ(set.items[0].features.size(1), kStickFeatures);
+  fs::remove_all(folder_ / "set");
+
+  expect_failure(arguments + "stick.json --joint-map map", 2, "--joint-map is for retargeting");
+  expect_failure("--procedural 3 --out set --skeleton stick.json", 2, "--skeleton is for --bvh");
+  expect_failure(arguments + "nowhere.json", 3, "nowhere.json");
+  spill(folder_ / "bad.json", "{}");
+  expect_failure(arguments + "bad.json", 3, "bad.json: name is missing");
 }
 
 // Files that cannot be used are listed with the reason; the others make the set.

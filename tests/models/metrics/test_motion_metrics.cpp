@@ -204,6 +204,48 @@ TEST(Plausibility, GoldenAndInvariant) {
   EXPECT_NEAR(jitter(moved(made, [&](Vec3 p, int, int) { return rotate(about_y, p); })), shake, 1e-10 * shake);
 }
 
+// One unit of KIT-ML is 1.5625 mm, a frame 0.08 s.
+TEST(MotionMetrics, OnAnotherSkeletonAndUnit) {
+  const Skeleton& kit = kit_ml();
+  Pose pose;
+  for (int j = 0; j < kit.joints(); ++j) pose.push_back({10. * j, 7. * j * j, 3. * (j % 4)});
+  const auto moving = [&](const std::function<Vec3(int t, int j)>& shift) {
+    Joints joints(12, pose);
+    for (int t = 0; t < 12; ++t)
+      for (int j = 0; j < kit.joints(); ++j) joints[size_t(t)][j] += shift(t, j);
+    return joints;
+  };
+  const Joints still(12, pose);
+  const Joints one_off = moving([](int, int j) { return Vec3{0, 0, j == 3 ? 64. : 0}; });  // 0.1 m
+  EXPECT_NEAR(mpjpe(still, one_off, kit), 100 / 21., 1e-9);
+  EXPECT_NEAR(pa_mpjpe(still, moving([](int, int) { return Vec3{5, 6, 7}; }), kit), 0, 1e-6);
+  EXPECT_NEAR(acceleration_error(still, moving([](int t, int) { return Vec3{.5 * t * t, 0, 0}; }), kit), 1.5625, 1e-9);
+  EXPECT_NEAR(score_reconstruction({still}, {one_off}, kit).mpjpe, 100 / 21., 1e-9);
+  const Displacement d = displacement(still, moving([](int, int) { return Vec3{64, 0, 0}; }), {2, 12}, kit);
+  EXPECT_NEAR(d.ade, .1 * std::sqrt(21.), 1e-9);
+  EXPECT_NEAR(d.joint_fde, .1, 1e-9);
+  EXPECT_NEAR(mean_displacement({still}, {one_off}, predicted_frames, kit).joint_ade, .1 / 21, 1e-9);
+
+  // Toes 15 and 20 at 2 units above the floor; 0.5 m/s is 25.6 units a frame.
+  const auto toes = [&](double speed) {
+    return moving([&](int t, int j) {
+      return j == 15 || j == 20 ? Vec3{speed * t, 2 - pose[size_t(j)].y, 0} : Vec3{0, 2, 0};
+    });
+  };
+  EXPECT_EQ(foot_skate_ratio(toes(25), kit), 0);
+  EXPECT_NEAR(foot_skate_ratio(toes(26), kit), 7 / 11., 1e-15);  // two steps at each end see a part of the window
+  EXPECT_EQ(foot_skate_ratio(toes(80), kit), 1);
+  EXPECT_NEAR(floor_penetration(moving([](int, int) { return Vec3{0, -16, 0}; }), kit), 25, 1e-9);
+  EXPECT_EQ(floor_penetration(moving([](int, int) { return Vec3{0, -3, 0}; }), kit), 0);  // 4.7 mm
+  EXPECT_NEAR(jitter(moving([](int t, int) {
+                       return Vec3{t * t * t / 6., 0, 0};
+                     }),
+                     kit),
+              .0015625 * 12.5 * 12.5 * 12.5, 1e-9);
+  EXPECT_NE(error_of(ErrorCode::input, [&] { mpjpe(still, still); }).find("21 joints, skeleton humanml3d has 22"),
+            std::string::npos);
+}
+
 TEST(MotionMetrics, BadInputIsNamed) {
   const auto says = [](const std::string& part, const std::function<void()>& call) {
     EXPECT_NE(error_of(ErrorCode::input, call).find(part), std::string::npos) << part;
