@@ -81,9 +81,9 @@ void add_items(Dataset& set, const std::string& name, ClipFiles& clip, const Loa
     if (fits(frames)) set.items.push_back({name, clip.features, {}, name});
     return;
   }
-  set.tagged += clip.tagged;
   set.bad_captions.insert(set.bad_captions.end(), clip.bad_captions.begin(), clip.bad_captions.end());
   if (options.drop_clip_on_bad_caption && !clip.bad_captions.empty()) return void(++set.with_bad_caption);
+  set.tagged += clip.tagged;
   if (clip.captions.empty()) return void(++set.without_caption);
   if (!fits(frames)) return;  // as in the reference, a clip of another length gives no sub-clips either
   Item whole{name, clip.features, {}, name};

@@ -27,12 +27,14 @@ inline Joints walk(int frames) {
   return joints;
 }
 
-// The largest distance of a joint in one from the same joint in the other, in metres.
+// The largest distance of a joint in one from the same joint in the other.
 inline double largest_distance(const Joints& a, const Joints& b) {
   EXPECT_EQ(a.size(), b.size());
   double worst = 0;
-  for (size_t t = 0; t < std::min(a.size(), b.size()); ++t)
-    for (int j = 0; j < kJoints; ++j) worst = std::max(worst, length(a[t][j] - b[t][j]));
+  for (size_t t = 0; t < std::min(a.size(), b.size()); ++t) {
+    EXPECT_EQ(a[t].size(), b[t].size());
+    for (size_t j = 0; j < std::min(a[t].size(), b[t].size()); ++j) worst = std::max(worst, length(a[t][j] - b[t][j]));
+  }
   return worst;
 }
 

@@ -78,11 +78,11 @@ TEST_F(Kit, ContactsAreThoseOfStandingStill) {
 
 TEST_F(Kit, JointsComeBackInBothWays) {
   const Joints by_position = features_to_joints(features_, kit_ml());
-  expect_rows(to_tensor(by_position), "joints", 1e-5);
-  expect_rows(to_tensor(features_to_joints_by_rotation(features_, kit_ml())), "joints_by_rotation", 1e-5);
+  expect_rows(to_tensor(by_position), "joints", 5e-5);
+  expect_rows(to_tensor(features_to_joints_by_rotation(features_, kit_ml())), "joints_by_rotation", 5e-5);
   const Joints global = canonical(synthetic(92), kit_ml());
   EXPECT_LT(largest_distance(by_position, Joints(global.begin(), global.end() - 1)), .01);  // of 1000 units
-  EXPECT_EQ(largest_distance(to_joints(to_tensor(by_position), kit_ml()), by_position) < 1e-3, true);
+  EXPECT_LT(largest_distance(to_joints(to_tensor(by_position), kit_ml()), by_position), 1e-3);
 }
 
 TEST_F(Kit, StatisticsEqualAnIndependentComputation) {

@@ -8,6 +8,7 @@
 #include "data/motion/features.h"
 #include "data/sets/captures.h"
 #include "tests/data/bad_input.h"
+#include "tests/data/motions.h"
 #include "tests/data/stick_figure.h"
 
 namespace kg {
@@ -16,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::kStickFeatures;
 using test::kStickJoints;
+using test::largest_distance;
 using test::stick_bvh;
 using test::stick_skeleton;
 
@@ -25,14 +27,6 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
     text.replace(at, from.size(), to);
   return text;
-}
-
-double largest_distance(const Joints& a, const Joints& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double worst = 0;
-  for (size_t t = 0; t < a.size(); ++t)
-    for (size_t j = 0; j < a[t].size(); ++j) worst = std::max(worst, length(a[t][j] - b[t].at(j)));
-  return worst;
 }
 
 TEST(Native, JointsAreTheFilesAtTheSkeletonsRate) {
