@@ -113,4 +113,20 @@ void take_statistics(Statistics& own, const TensorFile& file, const std::string&
   own = stored;
 }
 
+void append_skeleton(TensorFile& file, const Skeleton& skeleton) {
+  if (skeleton != humanml3d() && skeleton != kit_ml()) file.metadata["skeleton"] = skeleton_text(skeleton);
+}
+Skeleton read_skeleton(const TensorFile& file, int64_t features, const std::string& source) {
+  const auto found = file.metadata.find("skeleton");
+  const Skeleton skeleton =
+      found == file.metadata.end() ? skeleton_of_features(features, source) : parse_skeleton(found->second, source);
+  CHECK_INPUT(skeleton.features() == features, source, ": a model of ", features, " features, its skeleton ",
+              skeleton.name, " has ", skeleton.features());
+  return skeleton;
+}
+void check_same_skeleton(const Skeleton& own, const Skeleton& other, const std::string& source) {
+  CHECK_INPUT(own == other, source, ": its motions are on the skeleton ", other.name, " (", other.joints(),
+              " joints), expected ", own.name, " (", own.joints(), " joints): skeletons cannot be mixed");
+}
+
 }  // namespace kg

@@ -77,6 +77,12 @@ Statistics read_statistics(const TensorFile& file, const std::string& source);
 // An Error where a model in training has other statistics than the file; one that has none yet takes the file's.
 void take_statistics(Statistics& own, const TensorFile& file, const std::string& source);
 
+// ---- the skeleton of motions: stored where the number of features does not tell it
+void append_skeleton(TensorFile& file, const Skeleton& skeleton);
+Skeleton read_skeleton(const TensorFile& file, int64_t features, const std::string& source);
+// An Error (input) with both where motions of one are met by a model of the other.
+void check_same_skeleton(const Skeleton& own, const Skeleton& other, const std::string& source);
+
 // What a constructor refuses in a stored configuration is bad input.
 template <class Make>
 auto made_from(const std::string& source, Make make) {

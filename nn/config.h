@@ -34,7 +34,12 @@ struct Field {
   const char* help = "";
   Bounds bounds = {};
   bool may_miss = false;  // files of earlier versions lack it: the default holds
+  bool rare = false;      // its option is listed by --help-all only
 };
+constexpr Field rare(Field field) {
+  field.rare = true;
+  return field;
+}
 
 // The words for an enum's values, in their order: template <> struct Names<Kind> { static constexpr const char* const
 // of[] = {"step", "cosine"}; }.

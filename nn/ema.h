@@ -11,6 +11,7 @@ class Ema {
   // Starts at the current values. The parameters are an optimizer's, AdamW::parameters(), and must outlive this.
   Ema(const FlatParameters& parameters, double decay);
   void update();  // after each step
+  void restart() { average_.copy_from(parameters_.values()); }
 
   // Puts the average in the place of the values while it lives, for evaluation or saving; then the values come back.
   class Swap {

@@ -5,6 +5,9 @@
 
 namespace kg {
 
+// Every system comes in these sizes: as published, and narrower ones for CPUs.
+inline constexpr const char* kPresets[] = {"paper", "small", "tiny"};
+
 struct Recipe {
   int64_t batch = 64;        // items a step, of all processes together
   int64_t max_iters = 1000;  // 0: as many as `epochs` have
@@ -21,14 +24,14 @@ template <class V>
 void fields(Recipe& r, V&& v) {
   v(Field{"batch", "b,batch-size,bs,batch", "items a step", between(1, 65536)}, r.batch);
   v(Field{"max_iters", "max-iters,total-iter,iters", "steps; 0: as many as the epochs have", at_least(0)}, r.max_iters);
-  v(Field{"epochs", "epochs", "passes over the data, where the steps are 0", at_least(0)}, r.epochs);
+  v(rare({"epochs", "epochs", "passes over the data, where the steps are 0", at_least(0)}), r.epochs);
   fields(r.schedule, v);
-  v(Field{"beta1", "beta1", "of AdamW", between(0, 0.9999)}, r.beta1);
-  v(Field{"beta2", "beta2", "of AdamW", between(0, 0.99999)}, r.beta2);
+  v(rare({"beta1", "beta1", "of AdamW", between(0, 0.9999)}), r.beta1);
+  v(rare({"beta2", "beta2", "of AdamW", between(0, 0.99999)}), r.beta2);
   v(Field{"weight_decay", "weight-decay", "decoupled weight decay", at_least(0)}, r.weight_decay);
-  v(Field{"clip", "clip", "largest norm of the gradient; 0: any", at_least(0)}, r.clip);
+  v(rare({"clip", "clip", "largest norm of the gradient; 0: any", at_least(0)}), r.clip);
   v(Field{"clip_groups"}, r.clip_groups);
-  v(Field{"average", "average", "decay of the weights' moving average; 0: none", between(0, 0.999999)}, r.average);
+  v(rare({"average", "average", "decay of the weights' moving average; 0: none", between(0, 0.999999)}), r.average);
   v(Field{"eval_every", "eval-every,eval-iter", "steps between validations", at_least(1)}, r.eval_every);
   v(Field{"save_every", "save-every,save-iter", "steps between checkpoints", at_least(1)}, r.save_every);
 }

@@ -31,10 +31,10 @@ void fields(Schedule& s, V&& v) {
   v(Field{"decay", "schedule,lr-scheduler", "of the learning rate"}, s.decay);
   v(Field{"lr", "lr,learning-rate", "learning rate", above(0)}, s.lr);
   v(Field{"warm_up", "warm-up,warm-up-iter", "steps of linear warm-up", at_least(0)}, s.warm_up);
-  v(Field{"milestones", "milestones", "of step: shares of the steps at which the rate falls", between(0, 1)},
+  v(rare({"milestones", "milestones", "of step: shares of the steps at which the rate falls", between(0, 1)}),
     s.milestones);
-  v(Field{"gamma", "gamma", "of step: factor at each milestone", between(0, 1)}, s.gamma);
-  v(Field{"lowest", "lowest-lr", "of cosine: rate at the end", at_least(0)}, s.lowest);
+  v(rare({"gamma", "gamma", "of step: factor at each milestone", between(0, 1)}), s.gamma);
+  v(rare({"lowest", "lowest-lr", "of cosine: rate at the end", at_least(0)}), s.lowest);
 }
 
 }  // namespace kg

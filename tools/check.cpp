@@ -4,10 +4,11 @@
 #include <iostream>
 #include <sstream>
 
-#include "tools/common/cli.h"
-#include "tools/common/file_check.h"
+#include "tools/common/cli/cli.h"
+#include "tools/common/files/file_check.h"
 
 using namespace kg;
+using namespace kg::tools;
 
 namespace {
 

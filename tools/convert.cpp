@@ -3,20 +3,19 @@
 #include <iostream>
 #include <set>
 
+#include "data/formats/checkpoint.h"
 #include "data/formats/safetensors.h"
 #include "data/formats/weights.h"
-#include "data/motion/skeleton.h"
-#include "models/t2m_gpt/public_weights.h"
-#include "models/tokenizer/public_weights.h"
-#include "tools/common/cli.h"
-#include "tools/common/model_files.h"
+#include "tools/common/cli/cli.h"
+#include "tools/common/files/systems.h"
 
 using namespace kg;
+using namespace kg::tools;
 
 namespace {
 
 struct Options {
-  std::filesystem::path file, out, statistics, tokenizer;
+  std::filesystem::path file, out, statistics, base;
   std::string dtype = "same", section, as = "weights";
   std::vector<std::string> drop, rename;
   TextEncoderChoice text;
@@ -88,59 +87,36 @@ void write_weights(const Options& o) {
   write_stored(o.out, file);
 }
 
-// Of T2M-GPT's authors, with the statistics that it was trained under.
-void write_tokenizer(const Options& o) {
-  const std::string source = o.file.string();
-  const NamedTensors net = read_weights(o.file, o.section).tensors;
-  const VqVaeConfig config = public_vqvae_config(net, source);
-  CHECK_INPUT(config.features == kFeatures, source, ": a model of ", config.features, " features, motions here have ",
-              kFeatures, config.features == 251 ? " (it is of KIT-ML)" : "");
-  MotionTokenizer tokenizer(config);
-  tokenizer.model.load_state_dict(public_vqvae_weights(net), source);
-  tokenizer.statistics = read_eval_statistics(o.statistics);
-  write_checkpoint(o.out, kTokenizerKind, tokenizer_file(tokenizer));
-}
-
-// With a tokenizer and the text encoder (CLIP) around it.
-void write_t2m_gpt(const Options& o) {
-  const std::string source = o.file.string();
-  const NamedTensors trans = read_weights(o.file, o.section).tensors;
-  const GptConfig config = public_gpt_config(trans, o.heads, source);
-  const auto tokenizer = load_tokenizer(o.tokenizer);
-  auto text = open_text_encoder(o.text.source, o.text.vocabulary);
-  CHECK_INPUT(config.codes == tokenizer->model.config().codes, source, ": the transformer knows ", config.codes,
-              " codes, the tokenizer ", o.tokenizer.string(), " has ", tokenizer->model.config().codes);
-  CHECK_INPUT(config.condition == text->width(), source, ": the transformer reads text features of width ",
-              config.condition, ", ", o.text.source, " makes ", text->width());
-  T2mGpt model(tokenizer->model.config(), config, std::move(text));
-  model.tokenizer.model.load_state_dict(tokenizer->model.state_dict(), o.tokenizer.string());
-  model.tokenizer.statistics = tokenizer->statistics;
-  model.gpt.load_state_dict(public_gpt_weights(trans, source), source);
-  write_checkpoint(o.out, kT2mGptKind, t2m_gpt_file(model));
+std::vector<const Import*> imports() {
+  std::vector<const Import*> all;
+  for (const System& system : systems())
+    for (const Import& import : system.imports) all.push_back(&import);
+  return all;
 }
 
 // Each kind of result has options of its own; those of another are a mistake.
-void check_usage(const Options& o) {
-  const bool vqvae = o.as == "t2mgpt-vqvae", gpt = o.as == "t2mgpt-gpt";
-  const auto require = [&](bool condition, const char* text) {
-    if (!condition) fail(ErrorCode::usage, "--as ", o.as, " ", text);
+void check_usage(const Options& o, const Import* import) {
+  const auto require = [&](bool needs, bool given, const char* what) {
+    if (needs != given) fail(ErrorCode::usage, "--as ", o.as, needs ? " needs " : " takes no ", what);
   };
-  require(vqvae != o.statistics.empty(), vqvae ? "needs --statistics DIR" : "takes no --statistics");
-  require(gpt != o.tokenizer.empty(), gpt ? "needs --tokenizer, what --as t2mgpt-vqvae wrote" : "takes no --tokenizer");
-  require(gpt == o.text.pretrained(), gpt ? "needs --text-encoder clip:FILE" : "takes no --text-encoder");
-  require(o.as == "weights" || (o.dtype == "same" && o.drop.empty() && o.rename.empty()),
-          "takes no --dtype, --drop, --rename");
+  require(import && import->needs_statistics, !o.statistics.empty(), "--statistics DIR");
+  require(import && import->needs_base, !o.base.empty(), "--tokenizer, the converted tokenizer");
+  require(import && import->needs_text, o.text.pretrained(), "--text-encoder clip:FILE");
+  if (import) require(false, o.dtype != "same" || !o.drop.empty() || !o.rename.empty(), "--dtype, --drop, --rename");
 }
 
 int run(const Options& o) {
-  check_usage(o);
+  const Import* import = nullptr;
+  for (const Import* known : imports())
+    if (known->name == o.as) import = known;
+  check_usage(o, import);
   std::error_code error;
   if (std::filesystem::equivalent(o.file, o.out, error))
     fail(ErrorCode::usage, "--out ", o.out.string(), " is the input itself; name another file");
-  if (o.as == "t2mgpt-vqvae")
-    write_tokenizer(o);
-  else if (o.as == "t2mgpt-gpt")
-    write_t2m_gpt(o);
+  if (import)
+    write_checkpoint(o.out, import->kind,
+                     import->make({read_weights(o.file, o.section).tensors, o.file.string(), o.statistics, o.base,
+                                   o.text, o.heads}));
   else
     write_weights(o);
   int64_t tensors = 0, elements = 0;
@@ -168,12 +144,14 @@ int main(int argc, char** argv) {
     cli.add("drop", &o.drop, "leave out, * for any characters; may be repeated").value_name("PATTERN");
     cli.add("rename", &o.rename, "beginnings of names; may be repeated").value_name("OLD=NEW");
     cli.group("Checkpoints of this project");
-    cli.add("as", &o.as, "T2M-GPT's published files as models").choices({"weights", "t2mgpt-vqvae", "t2mgpt-gpt"});
-    cli.add("statistics", &o.statistics, "vqvae: its mean.npy, std.npy; or the data set's Mean.npy, Std.npy")
+    std::vector<std::string> kinds{"weights"};
+    for (const Import* import : imports()) kinds.push_back(import->name);
+    cli.add("as", &o.as, "published files as models").choices(kinds);
+    cli.add("statistics", &o.statistics, "mean.npy, std.npy of a tokenizer; or the data set's Mean.npy, Std.npy")
         .value_name("DIR");
-    cli.add("tokenizer", &o.tokenizer, "gpt: the converted VQ-VAE").value_name("FILE");
-    cli.add("heads", &o.heads, "gpt: of attention, which its file does not say").range(1, 1024);
-    add_options(cli, o.text, "gpt: clip:FILE, the text encoder");
+    cli.add("tokenizer", &o.base, "of a transformer: the converted tokenizer").value_name("FILE");
+    cli.add("heads", &o.heads, "of attention, which such files do not say").range(1, 1024);
+    cli.add_fields(o.text);
     cli.group("Run");
     cli.add("quiet", &o.quiet, "no line about what was written");
     if (!cli.parse(count, arguments)) return 0;

@@ -1,29 +1,41 @@
-// The demo: the built-in set, a tokenizer and T2M-GPT (tiny), three prompts, and a page that plays what came out beside
-// the nearest motion of the training set.
+// The demo: makes the built-in set, trains a system on it and shows what it makes of a few sentences, on a page that is
+// written about a minute after the start and again as training goes on. At the end the same sentences stand side by side
+// at four ages of the training.
 #include <chrono>
 #include <iostream>
 #include <limits>
 
 #include "data/export/html.h"
+#include "data/formats/checkpoint.h"
 #include "data/motion/features.h"
 #include "data/sets/procedural_set.h"
-#include "tools/common/generation.h"
-#include "tools/common/progress.h"
-#include "tools/common/t2m_training.h"
+#include "tools/common/files/systems.h"
+#include "tools/common/show/generation.h"
+#include "tools/common/train/programs.h"
+#include "tools/common/train/progress.h"
+#include "tools/common/train/run_folder.h"
 
 namespace {
 
 using namespace kg;
+using namespace kg::tools;
 
 constexpr const char* kPrompts[] = {"a person walks in a counterclockwise circle",
                                     "a person raises the right arm above the head", "someone jumps up three times"};
+constexpr double kAges[] = {0.2, 0.5, 1};  // shares of the last stage's steps, after the first look
 
 struct Options {
   RunOptions run;
+  std::string system = "t2m_gpt", preset = "tiny";
   int clips = 2000;
   std::vector<std::string> prompts;
-  int64_t tokenizer_iters = tokenizer_preset("tiny").training.max_iters,
-          gpt_iters = gpt_preset("tiny").training.max_iters;
+  std::vector<double> iters;
+};
+
+// What the model makes of the sentences at one age of its training.
+struct Age {
+  std::string title;
+  std::vector<Generated> motions;
 };
 
 // Mean distance of joints over the frames that both have, after laying the roots of frame 0 onto each other, in metres;
@@ -32,66 +44,132 @@ double distance(const Joints& a, const Joints& b) {
   const size_t n = std::min(a.size(), b.size());
   double total = 0;
   for (size_t t = 0; t < n; ++t)
-    for (size_t j = 0; j < kJoints; ++j) total += length(a[t][j] - b[t][j]) / kJoints;
+    for (size_t j = 0; j < a[t].size(); ++j) total += length(a[t][j] - b[t][j]) / double(a[t].size());
   return total / double(n) * double(std::max(a.size(), b.size())) / double(n);
 }
 
-struct Nearest {
-  const Item* item = nullptr;
-  Joints joints;
-};
-Nearest nearest_clip(const Dataset& set, const Joints& motion) {
-  Nearest best;
+HtmlMotion nearest_clip(const Dataset& set, const Joints& motion) {
+  HtmlMotion best;
   double least = std::numeric_limits<double>::infinity();
   for (const Item& item : set.items) {
-    Joints joints = features_to_joints(item.features);
-    if (const double d = distance(motion, joints); d < least) least = d, best = {&item, std::move(joints)};
+    Joints joints = features_to_joints(item.features, set.skeleton);
+    if (const double d = distance(motion, joints); d < least)
+      least = d, best = {"nearest training clip", item.captions[0].text, std::move(joints), set.skeleton.fps};
   }
   return best;
 }
 
-int run(Options& o) {
-  const auto begin = std::chrono::steady_clock::now();
-  const auto minutes = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / 60;
-  };
-  check_prompts(o.prompts);
-  const Device device = start(o.run);
-  const std::filesystem::path set_folder = o.run.out / "set";
-  std::cerr << "1/3  the built-in set: " << o.clips << " clips and their mirror images\n";
-  if (!(o.run.resume && std::filesystem::exists(set_folder / "train.txt")))
-    write_humanml3d(set_folder, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed, .overwrite = true});
+class Demo {
+ public:
+  explicit Demo(const Options& o) : o_(o), system_(system_named(o.system)), begin_(std::chrono::steady_clock::now()) {}
+  int run();
 
-  std::cerr << "2/3  the motion tokenizer (motions to tokens and back), then the transformer (sentences to tokens)\n";
-  TwoStages stages{o.run, set_folder, "tiny", o.tokenizer_iters, o.gpt_iters};
-  stages.run.force = !o.run.resume;
-  if (const int code = train_two_stages(stages, {{"program", "demo"}})) return code;
-
-  std::cerr << "3/3  sentences to motions\n";
-  const auto model = load_t2m_gpt(o.run.out / "gpt" / "last.safetensors");
-  model->to(device);
-  GenerationOptions generation;
-  generation.sampling.seed = o.run.seed;
-  warn_unread_words(*model->text, o.prompts);
-  const Dataset set = load_humanml3d(set_folder, "train");
-  std::vector<HtmlSection> sections;
-  for (const Generated& m : generate_motions(*model, o.prompts, generation)) {
-    write_motion(o.run.out, m, {});
-    const Nearest near = nearest_clip(set, m.joints);
-    sections.push_back({m.prompt,
-                        "",
-                        {{"generated", m.prompt, m.joints, kFps},
-                         {"nearest training clip", near.item->captions[0].text, near.joints, kFps}}});
-    std::cerr << "     " << m.prompt << ": " << m.joints.size() << " frames\n";
+ private:
+  std::string passed() const {
+    return duration_text(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count());
   }
-  const std::filesystem::path page = o.run.out / "index.html";
+  void say(const std::string& text) const { std::cerr << text << std::endl; }
+  StagesRun stages(const std::filesystem::path& out, std::vector<int64_t> iters) const;
+  int first_look();
+  int train_on();
+  void look(const StagesRun& stages, const std::string& title);
+  void write_page(const Skeleton& skeleton) const;
+
+  const Options& o_;
+  const System& system_;
+  std::chrono::steady_clock::time_point begin_;
+  std::filesystem::path set_;
+  std::vector<Age> ages_;
+};
+
+StagesRun Demo::stages(const std::filesystem::path& out, std::vector<int64_t> iters) const {
+  StagesRun stages{system_, o_.run, set_, o_.preset, std::move(iters)};
+  stages.run.out = out;
+  stages.run.force = !o_.run.resume;
+  return stages;
+}
+
+// Every stage a little, in a folder of its own: what a minute of training gives.
+int Demo::first_look() {
+  std::vector<int64_t> iters;
+  std::string steps;
+  for (size_t i = 0; i < system_.stages.size(); ++i) {
+    int64_t count = system_.stages[i].early_iters;
+    if (i < o_.iters.size() && o_.iters[i] > 0) count = std::min(count, int64_t(o_.iters[i]));
+    iters.push_back(count);
+    steps += (steps.empty() ? "" : ", ") + system_.stages[i].folder + " " + std::to_string(count) + " steps";
+  }
+  const StagesRun early = stages(o_.run.out / "early", std::move(iters));
+  say("2/3  a first look: each stage a little (" + steps + ")");
+  if (const int code = train_stages(early)) return code;
+  look(early, "first look: " + steps);
+  return 0;
+}
+
+// The whole training, with a look at the last stage on its way.
+int Demo::train_on() {
+  const StagesRun whole = stages(o_.run.out, {o_.iters.begin(), o_.iters.end()});
+  const int last = int(system_.stages.size()) - 1;
+  say("3/3  the whole training; the page is written again as it goes on");
+  for (int stage = 0; stage < last; ++stage)
+    if (const int code = train_stage(whole, stage)) return code;
+  const int64_t wished = size_t(last) < o_.iters.size() ? int64_t(o_.iters[size_t(last)]) : 0;
+  const int64_t steps = wished > 0 ? wished : system_.stages.back().preset_iters(o_.preset);
+  for (const double age : kAges) {
+    const auto until = std::max<int64_t>(1, int64_t(age * double(steps)));
+    if (const int code = train_stage(whole, last, until, !ages_.empty() && ages_.size() > 1)) return code;
+    look(whole, "step " + std::to_string(until) + " of " + std::to_string(steps));
+  }
+  return 0;
+}
+
+void Demo::look(const StagesRun& stages, const std::string& title) {
+  const std::filesystem::path file = stage_folder(stages) / "last.safetensors";
+  const System& system = system_of_file(file);
+  const auto model = system.open(read_checkpoint(file, system.kind), {}, file.string(), nullptr);
+  model->to(device_from(o_.run.device));
+  GenerationOptions options;
+  options.seed = o_.run.seed;
+  if (!model->abilities().own_length) options.frames = model->max_frames();
+  if (ages_.empty()) print_notes(*model, o_.prompts);
+  ages_.push_back({title, generate_motions(*model, o_.prompts, options)});
+  for (const Generated& m : ages_.back().motions) write_motion(o_.run.out, m, {}, model->skeleton());
+  write_page(model->skeleton());
+  say("     " + title + ", after " + passed() + ": look at " +
+      std::filesystem::absolute(o_.run.out / "index.html").string());
+}
+
+void Demo::write_page(const Skeleton& skeleton) const {
+  const bool done = ages_.size() == 1 + std::size(kAges);
+  const Dataset set = load_humanml3d(set_, "train");
+  std::vector<HtmlSection> sections;
+  for (size_t p = 0; p < o_.prompts.size(); ++p) {
+    HtmlSection section{o_.prompts[p], "", {}};
+    for (const Age& age : ages_)
+      section.motions.push_back({age.title, o_.prompts[p], age.motions[p].joints, skeleton.fps});
+    section.motions.push_back(nearest_clip(set, ages_.back().motions[p].joints));
+    sections.push_back(std::move(section));
+  }
   write_html(
-      page, "kinegrad: text to motion",
-      "T2M-GPT, preset tiny, trained on the built-in procedural set by this demo. Left: the model's motion for the "
-      "sentence. Right: the motion of the training set that is nearest to it, with its own caption.",
+      o_.run.out / "index.html", "kinegrad: text to motion",
+      system_.title + ", preset " + o_.preset + ", trained on the built-in procedural set by this demo. " +
+          (done ? "Each row is one sentence at four ages of the training, and the motion of the training set that "
+                  "is nearest to the last, with its own caption."
+                : "The training still goes on: these are its motions so far, and this page is written again. "
+                  "Reload it."),
       sections);
-  std::cerr << "done in " << duration_text(60 * minutes()) << ". Open " << std::filesystem::absolute(page).string()
-            << " in a browser.\n";
+}
+
+int Demo::run() {
+  set_ = o_.run.out / "set";
+  make_output_folder(o_.run.out);
+  say("1/3  the built-in set: " + std::to_string(o_.clips) + " clips and their mirror images");
+  if (!(o_.run.resume && std::filesystem::exists(set_ / "train.txt")))
+    write_humanml3d(set_, procedural_clips(o_.run.seed, o_.clips, true), {.seed = o_.run.seed, .overwrite = true});
+  if (const int code = first_look()) return code;
+  if (const int code = train_on()) return code;
+  say("done in " + passed() + ". Open " + std::filesystem::absolute(o_.run.out / "index.html").string() +
+      " in a browser.");
   return 0;
 }
 
@@ -101,19 +179,22 @@ int main(int argc, char** argv) {
   return run_main(argc, argv, [](int count, char** arguments) {
     Options o;
     o.run.out = "out/demo";
-    Cli cli("demo", "Trains T2M-GPT (tiny) on the built-in set and shows what it makes of three sentences.",
+    Cli cli("demo", "Trains a system on the built-in set and shows what it makes of three sentences, as it learns.",
             "demo -p \"a person waves with the left hand\" --out out/demo");
     cli.group("Demo");
     cli.add("p,prompt,text-prompt", &o.prompts, "sentences to show; may be repeated").value_name("TEXT");
     cli.add("o,out", &o.run.out, "folder for everything").value_name("DIR");
+    cli.add("system", &o.system, "which to train").choices(system_names());
+    cli.add("preset", &o.preset, "sizes and recipe").choices({"paper", "small", "tiny"});
     cli.add("clips", &o.clips, "clips of the built-in set, before mirroring").range(20, 1000000);
-    cli.add("tokenizer-iters", &o.tokenizer_iters, "training steps of the tokenizer").at_least(1);
-    cli.add("gpt-iters", &o.gpt_iters, "training steps of the transformer").at_least(1);
+    cli.add("iters", &o.iters, "steps of each stage, joined by commas; none, or 0: the preset's").at_least(0);
     cli.group("Run");
     cli.add("resume", &o.run.resume, "go on where the demo was interrupted");
     add_run_options(cli, o.run);
     if (!cli.parse(count, arguments)) return 0;
     if (o.prompts.empty()) o.prompts.assign(std::begin(kPrompts), std::end(kPrompts));
-    return run(o);
+    check_prompts(o.prompts);
+    start(o.run);
+    return Demo(o).run();
   });
 }

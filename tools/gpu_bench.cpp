@@ -14,10 +14,11 @@
 #include "models/t2m_gpt/sample.h"
 #include "models/tokenizer/presets.h"
 #include "nn/optim.h"
-#include "tools/common/captured_step.h"
-#include "tools/common/cli.h"
+#include "tools/common/cli/cli.h"
+#include "tools/common/train/captured_step.h"
 
 namespace kg {
+using namespace tools;
 namespace {
 
 struct Options {

@@ -1,34 +1,41 @@
-// Obedience: trains T2M-GPT on the built-in set and asks held-out sentences; geometry judges whether each motion does
+// Obedience: trains a system on the built-in set and asks held-out sentences; geometry judges whether each motion does
 // what its sentence says. Prints the share per action.
 #include <iomanip>
 #include <iostream>
 #include <map>
 #include <set>
 
+#include "data/formats/file.h"
 #include "data/motion/features.h"
 #include "data/sets/judge.h"
 #include "data/sets/procedural_set.h"
-#include "tools/common/t2m_training.h"
+#include "tools/common/files/systems.h"
+#include "tools/common/train/programs.h"
+#include "tools/common/train/run_folder.h"
 
 namespace {
 
 using namespace kg;
+using namespace kg::tools;
 
 struct Options {
   RunOptions run;
-  std::string preset = "small";
-  std::filesystem::path model;
+  std::string system = "t2m_gpt", preset = "small";
   int clips = 3000, sentences = 200;
-  int64_t tokenizer_iters = 0, gpt_iters = 0;
-  double temperature = 1, top_p = 1;
+  std::vector<double> iters;
   bool verbose = false;
 };
+
+StagesRun stages_of(const Options& o) {
+  return {system_named(o.system), o.run, o.run.out / "set", o.preset, {o.iters.begin(), o.iters.end()}};
+}
 
 int train(const Options& o, const nlohmann::ordered_json& config) {
   const std::filesystem::path set = o.run.out / "set";
   if (o.run.force || !std::filesystem::exists(set / "train.txt"))
     write_humanml3d(set, procedural_clips(o.run.seed, o.clips, true), {.seed = o.run.seed, .overwrite = o.run.force});
-  return train_two_stages({o.run, set, o.preset, o.tokenizer_iters, o.gpt_iters}, config);
+  write_file_atomically(o.run.out / "config.json", config.dump(2) + "\n");  // where --resume looks for it
+  return train_stages(stages_of(o));
 }
 
 // Sentences that no training caption equals.
@@ -76,28 +83,27 @@ struct Table {
   }
 };
 
-void ask(const Options& o, const std::filesystem::path& model_path) {
-  const auto model = load_t2m_gpt(model_path);
-  model->to(device_from(o.run.device));
+void ask(const Options& o, TextToMotion& model) {
   const std::vector<Prompt> prompts = held_out(o.run.out / "set", o.run.seed, o.sentences);
   Table table;
-  SampleOptions sampling;
-  sampling.seed = o.run.seed;
-  sampling.temperature = o.temperature;
-  sampling.top_p = o.top_p;
-  std::vector<std::string> sentences;
-  std::vector<uint64_t> streams;
-  for (size_t i = 0; i < prompts.size(); ++i) sentences.push_back(prompts[i].sentence), streams.push_back(i);
-  const std::vector<Tensor> motions = model->generate(sentences, streams, sampling);
+  std::vector<MotionRequest> requests;
+  for (size_t i = 0; i < prompts.size(); ++i) requests.push_back({prompts[i].sentence, i});
+  const bool reconstructs = model.abilities().reconstructs;
+  if (!model.abilities().own_length)  // as long as the clip that does it
+    for (size_t i = 0; i < prompts.size(); ++i)
+      requests[i].frames =
+          int64_t(make_procedural_clip(o.run.seed + 2, int(i), prompts[i].parameters).joints.size()) - 1;
+  const std::vector<Tensor> motions = model.generate(requests, o.run.seed);
   for (size_t i = 0; i < prompts.size(); ++i) {
     const std::string why = judge_features(prompts[i].parameters, motions[i]);
     table.add(prompts[i].parameters, 0, why.empty());
     if (o.verbose && !why.empty())
       std::cout << "no: " << prompts[i].sentence << " (" << describe(prompts[i].parameters) << "): " << why << '\n';
-    // The ceiling: a clip that does it, through the tokenizer and back.
+    // The ceiling: a clip that does it, through the tokenizer and back where there is one.
     const ProceduralClip clip = make_procedural_clip(o.run.seed + 2, int(i), prompts[i].parameters);
-    const Tensor back = model->tokenizer.reconstruct(joints_to_features(clip.joints, {.continuous_yaw = true}));
-    table.add(prompts[i].parameters, 1, judge_features(prompts[i].parameters, back).empty());
+    const Tensor real = joints_to_features(clip.joints, {.continuous_yaw = true});
+    table.add(prompts[i].parameters, 1,
+              judge_features(prompts[i].parameters, reconstructs ? model.reconstruct(real) : real).empty());
   }
   table.print();
 }
@@ -108,26 +114,28 @@ int main(int argc, char** argv) {
   return run_main(argc, argv, [](int count, char** arguments) {
     Options o;
     o.run.out = "out/obedience";
+    ModelOption model(count, arguments);
     Cli cli("obedience", "Trains on the built-in set, then counts which held-out sentences are obeyed.",
             "obedience --preset small --out out/obedience");
     cli.group("Run");
     add_training_options(cli, o.run);
     add_run_options(cli, o.run);
+    cli.add("system", &o.system, "which to train").choices(system_names());
     cli.add("preset", &o.preset, "sizes and recipe").choices({"small", "tiny", "paper"});
     cli.add("clips", &o.clips, "clips of the built-in set, before mirroring").range(20, 1000000);
-    cli.add("tokenizer-iters", &o.tokenizer_iters, "steps; 0: the preset's").at_least(0);
-    cli.add("gpt-iters", &o.gpt_iters, "steps; 0: the preset's").at_least(0);
+    cli.add("iters", &o.iters, "steps of each stage, joined by commas; none, or 0: the preset's").at_least(0);
     cli.group("Question");
-    cli.add("model", &o.model, "ask this trained model instead; --out is the run that trained it").value_name("RUN");
+    model.add_model(cli, "model", "ask this trained model instead; --out is the run that trained it", false);
     cli.add("sentences", &o.sentences, "held-out sentences").range(1, 100000);
-    cli.add("temperature", &o.temperature, "of sampling").above(0);
-    cli.add("top-p", &o.top_p, "nucleus of sampling").range(0.01, 1);
     cli.add("verbose", &o.verbose, "list the sentences that are not obeyed, and why");
+    model.add_knobs(cli);
     if (!cli.parse(count, arguments)) return 0;
-    start(o.run);
-    if (o.model.empty())
+    const Device device = start(o.run);
+    if (!model.given()) {
       if (const int code = train(o, cli.config())) return code;
-    ask(o, o.model.empty() ? o.run.out / "gpt" / "last.safetensors" : o.model);
+      model.path = stage_folder(stages_of(o)) / "last.safetensors";
+    }
+    ask(o, *model.open(device));
     return 0;
   });
 }

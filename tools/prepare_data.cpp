@@ -7,10 +7,11 @@
 #include "data/sets/captures.h"
 #include "data/sets/procedural_set.h"
 #include "tensor/parallel.h"
-#include "tools/common/cli.h"
-#include "tools/common/progress.h"
+#include "tools/common/cli/cli.h"
+#include "tools/common/train/progress.h"
 
 using namespace kg;
+using namespace kg::tools;
 
 namespace {
 

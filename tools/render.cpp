@@ -8,13 +8,14 @@
 #include "data/export/html.h"
 #include "data/export/picture.h"
 #include "data/formats/file.h"
+#include "data/motion/motion_file.h"
 #include "tensor/error.h"
-#include "tools/common/cli.h"
-#include "tools/common/motion_file.h"
+#include "tools/common/cli/cli.h"
 
 namespace fs = std::filesystem;
 
 namespace kg {
+using namespace tools;
 namespace {
 
 struct Options {

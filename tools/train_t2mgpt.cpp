@@ -1,15 +1,145 @@
-// Trains the text-conditioned transformer over motion tokens: T2M-GPT's second stage.
-#include "tools/common/processes.h"
-#include "tools/common/t2m_training.h"
+// Trains T2M-GPT's transformer: a sentence to the tokens of a motion, one after another (Zhang et al. 2023, section
+// 3.2), over the tokens of a trained motion tokenizer.
+#include <algorithm>
+
+#include "models/t2m_gpt/batches.h"
+#include "models/t2m_gpt/t2m_gpt.h"
+#include "models/text/stored_text.h"
+#include "tools/common/train/processes.h"
+#include "tools/common/train/setup.h"
+#include "tools/common/train/stage.h"
+
+namespace {
+
+using namespace kg;
+using namespace kg::tools;
+
+struct Options {
+  RunOptions run;
+  std::filesystem::path data, tokenizer;
+  std::string preset = "small";
+  GptRecipe recipe = gpt_preset("small");
+  TextEncoderChoice text{.source = "builtin", .vocabulary = {}};
+  std::filesystem::path text_features = "out/text_features";  // where features of frozen text encoders are kept
+};
+
+constexpr int64_t kHeldOut = 512;  // motions of the validation set that are looked at
+
+// Means over the first captions of held-out motions, without corruption.
+std::vector<Figure> validate(T2mGpt& model, const TokenSet& set, const TextCondition& condition, int64_t batch_size) {
+  const Device device = model.gpt.device();
+  const GptConfig& config = model.gpt.config();
+  double loss = 0, accuracy = 0;
+  const int64_t count = std::min(set.size(), kHeldOut);
+  for (int64_t first = 0; first < count; first += batch_size) {
+    std::vector<int64_t> items;
+    for (int64_t i = first; i < std::min(count, first + batch_size); ++i) items.push_back(i);
+    const CaptionedBatch batch = make_batch(set, items, model.gpt, 0, first, false);
+    std::vector<Tensor> words = condition.inputs(batch.captions, model.gpt.dtype());
+    for (Tensor& t : words) t = t.to(device);
+    const Tensor inputs = batch.tokens.ids.slice(1, 0, config.context - 1).contiguous();
+    const Var logits = model.gpt(condition(words.data()), inputs.to(device));
+    const double share = double(items.size()) / double(count);
+    loss += gpt_loss(logits, batch.tokens).item() * share;
+    accuracy += gpt_accuracy(logits.value, batch.tokens) * share;
+  }
+  return {{"val_loss", loss}, {"val_accuracy", accuracy}};
+}
+
+int run(const Options& o, const nlohmann::ordered_json& config) {
+  GptRecipe recipe = o.recipe;
+  const Recipe& training = recipe.training;
+  if (recipe.model.width % recipe.model.heads != 0)
+    fail(ErrorCode::usage, "--width ", recipe.model.width, " must be a multiple of --heads ", recipe.model.heads);
+  recipe.model.feedforward = 4 * recipe.model.width;
+  const Part part = part_of_batch(training);
+  const Device device = device_from(o.run.device);
+  const Dtype compute = compute_dtype(o.run);
+
+  // The data.
+  const auto tokenizer = open_tokenizer(o.tokenizer);
+  const Dataset train_set = load_humanml3d(o.data, "train"), held_out = load_validation(o.data, {});
+  check_same_skeleton(train_set.skeleton, tokenizer->body, o.tokenizer.string());
+  report(train_set, o.run.quiet);
+  std::vector<std::string> captions = captions_of(train_set);
+  seed_everything(o.run);
+  auto text = make_text_encoder(o.text, recipe.text, captions);
+  const RunFolder folder = open_run_folder(o.run);
+
+  // The model.
+  recipe.model.codes = tokenizer->model.config().codes;
+  recipe.model.condition = text->width();
+  T2mGpt model(tokenizer->model.config(), recipe.model, std::move(text), train_set.skeleton);
+  model.tokenizer.model.load_state_dict(tokenizer->model.state_dict(), o.tokenizer.string());
+  model.tokenizer.statistics = tokenizer->statistics;
+  model.to(device);
+  say(o.run.quiet, "t2m_gpt " + o.preset + ": " + std::to_string(model.gpt.parameter_count()) +
+                       " parameters, text encoder " + std::to_string(model.text->parameter_count()) +
+                       (model.text->frozen() ? ", frozen" : ""));
+  for (const std::string& caption : captions_of(held_out)) captions.push_back(caption);
+  const TextCondition condition(*model.text, std::move(captions), device, o.text_features,
+                                [&](const std::string& line) { say(o.run.quiet, line); });
+  const TokenSet train_tokens = tokenize(model.tokenizer, train_set, recipe.model.context, o.run.seed);
+  const TokenSet held_out_tokens = tokenize(model.tokenizer, held_out, recipe.model.context, o.run.seed);
+  ShuffledOrder order(train_tokens.size(), training.batch, o.run.seed);
+
+  // The stage.
+  Stage stage;
+  stage.name = "t2m_gpt";
+  stage.kind = T2mGpt::kKind;
+  stage.recipe = training;
+  NamedParameters parameters = model.gpt.named_parameters();
+  if (!model.text->frozen())
+    for (auto& [name, parameter] : model.text->named_parameters()) parameters.emplace_back("text." + name, parameter);
+  stage.optimizers = {{"", {{parameters, training.weight_decay}}}};
+  stage.batches_per_epoch = order.batches_per_epoch();
+  stage.training = [&](bool on) { model.train(on); };
+  stage.batch = [&](int64_t i) -> Prefetch::Rest {
+    const CaptionedBatch whole =
+        make_batch(train_tokens, order.batch(i), model.gpt, o.run.seed, i * training.batch, true);
+    const Tensor inputs = corrupted_inputs(whole, recipe.model, recipe.keep, o.run.seed, i);
+    const CaptionedBatch batch = whole.cut(part.begin, part.end);
+    return [&, batch, own = inputs.slice(0, part.begin, part.end).contiguous(),
+            targets = gpt_targets(batch.tokens, compute, Device::cpu)]() -> StepBatch {
+      std::vector<Tensor> in{own, targets.ids, targets.weights};
+      for (const Tensor& words : condition.inputs(batch.captions, compute)) in.push_back(words);
+      return {in, double(batch.targets())};
+    };
+  };
+  stage.loss = [&](const std::vector<Tensor>& in) -> Terms {
+    const SampleTargets targets{in[1], in[2]};
+    const Var logits = model.gpt(condition(&in[3]), in[0]);
+    return {{"loss", gpt_loss(logits, targets)}, {"accuracy", gpt_accuracy(logits.value, targets), Mean::targets}};
+  };
+  if (held_out_tokens.size() > 0) {
+    stage.validation = {"val_loss", "val_accuracy"};
+    stage.validate = [&] { return validate(model, held_out_tokens, condition, training.batch); };
+  }
+  stage.save = [&] { return model.save(); };
+  stage.load = [&](const TensorFile& file, const std::string& source) { model.load(file, source); };
+  return train(stage, o.run, folder, config);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  return kg::run_parallel_main(argc, argv, [](int count, char** arguments) {
-    kg::GptTraining training;
-    kg::Cli cli("train_t2mgpt", "Trains T2M-GPT's transformer on the tokens of a trained tokenizer.",
-                "train_t2mgpt --data out/set --tokenizer runs/tokenizer --preset tiny --out runs/gpt");
-    kg::add_options(cli, training);
+  return run_parallel_main(argc, argv, [](int count, char** arguments) {
+    Options o;
+    Cli cli("train_t2mgpt", "Trains T2M-GPT's transformer on the tokens of a trained tokenizer.",
+            "train_t2mgpt --data out/set --tokenizer runs/tokenizer --preset tiny --out runs/gpt");
+    add_data_option(cli, o.data);
+    cli.add("tokenizer,resume-pth,vq-name", &o.tokenizer, "trained tokenizer, run folder or file")
+        .required()
+        .value_name("RUN");
+    add_training_options(cli, o.run);
+    add_run_options(cli, o.run);
+    add_preset(cli, &o.preset, [&o](const std::string& name) { o.recipe = gpt_preset(name); });
+    cli.group("Model and training");
+    cli.add_fields(o.recipe);
+    cli.add_fields(o.text);
+    cli.add("text-features", &o.text_features, "folder where features of captions are kept").value_name("DIR");
     if (!cli.parse(count, arguments)) return 0;
-    kg::start(training.run);
-    return kg::train_t2m_gpt(training, cli.config());
+    start(o.run);
+    return run(o, cli.config());
   });
 }

@@ -96,4 +96,26 @@ TensorFile read_checkpoint(const std::filesystem::path& path, const std::string&
   return file;
 }
 
+std::string checkpoint_kind(const std::filesystem::path& path) {
+  const StoredFile file = open_safetensors(path);
+  const auto kind = file.metadata.find(kCheckpointKind);
+  CHECK_INPUT(file.metadata.contains(kCheckpointFormat) && kind != file.metadata.end(), path.string(),
+              " is a safetensors file but not a checkpoint (its metadata has no ", kCheckpointFormat, ")");
+  return kind->second;
+}
+
+std::filesystem::path find_checkpoint(const std::filesystem::path& model) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(model, error)) return model;
+  CHECK_INPUT(!error || error == std::errc::no_such_file_or_directory, "[model] ", model.string(), ": ",
+              error.message());
+  CHECK_INPUT(std::filesystem::exists(model, error), "[model] ", model.string(),
+              " is not there; give a checkpoint (.safetensors) or the folder of a training run");
+  for (const char* name : {"best.safetensors", "last.safetensors"}) {
+    if (std::filesystem::is_regular_file(model / name, error)) return model / name;
+  }
+  fail(ErrorCode::input, "[model] ", model.string(),
+       " holds neither best.safetensors nor last.safetensors; is it the folder of a finished training run?");
+}
+
 }  // namespace kg

@@ -21,8 +21,14 @@ void write_checkpoint(const std::filesystem::path& path, const std::string& kind
 // Verifies format, kind (an empty one accepts every kind) and checksum.
 TensorFile read_checkpoint(const std::filesystem::path& path, const std::string& kind);
 
+// What a checkpoint holds, by its metadata alone. Error (input) for a file that is none.
+std::string checkpoint_kind(const std::filesystem::path& path);
+
 // Covers names, types, shapes, elements and metadata, the checksum's own key excepted. A change of one 8-byte word is
 // always found.
 uint64_t content_checksum(const TensorFile& file);
+
+// What --model takes: a checkpoint file, or a run folder (its best checkpoint, else its last). Error (input) otherwise.
+std::filesystem::path find_checkpoint(const std::filesystem::path& model);
 
 }  // namespace kg

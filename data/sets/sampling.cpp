@@ -39,6 +39,12 @@ int64_t ShuffledOrder::at(int64_t position) {
   return order_[size_t(position % epoch_length_)];
 }
 
+std::vector<int64_t> ShuffledOrder::batch(int64_t iteration) {
+  std::vector<int64_t> items;
+  for (int64_t b = 0; b < batch_; ++b) items.push_back(at(iteration * batch_ + b));
+  return items;
+}
+
 namespace {
 // Windows up to and with each clip, where every place counts; otherwise nothing.
 std::vector<int64_t> window_ends(const std::vector<Tensor>& clips, int window, Windows windows) {

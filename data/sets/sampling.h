@@ -21,6 +21,7 @@ class ShuffledOrder {
   int64_t epoch_length() const { return epoch_length_; }
   int64_t batches_per_epoch() const { return count_ >= batch_ ? count_ / batch_ : 1; }
   int64_t at(int64_t position);  // position = iteration * batch + place in the batch
+  std::vector<int64_t> batch(int64_t iteration);
 
  private:
   int64_t count_, batch_, epoch_length_, epoch_ = -1;

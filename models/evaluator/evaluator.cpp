@@ -181,7 +181,8 @@ MatchingLoss matching_loss(const Var& text, const Var& motion, const Tensor& par
   const Dtype dtype = accumulator(text.dtype());
   const Var a = in_dtype(text, dtype), b = in_dtype(motion, dtype);
   MatchingLoss l;
-  l.positive = mean(square(distance(a, b)));
+  const int64_t count = a.size(0);  // motions behind these are partners only
+  l.positive = mean(square(distance(a, b.size(0) == count ? b : slice(b, 0, 0, count))));
   l.negative = mean(square(relu(affine(distance(a, index_select(b, 0, partner)), -1, kMargin))));
   l.total = l.positive + l.negative;
   return l;

@@ -93,7 +93,7 @@ class MovementAutoencoder : public Module {
 };
 
 // Stage two: d is the distance of text i and motion i (each difference + 1e-6), d' that of text i and motion
-// partner[i]: mean d^2 + mean max(0, 10 - d')^2.
+// partner[i] (there may be more motions than texts, to be partners): mean d^2 + mean max(0, 10 - d')^2.
 struct MatchingLoss {
   Var total, positive, negative;
 };

@@ -7,14 +7,37 @@
 
 namespace kg {
 
-struct T2mGpt {
-  T2mGpt(const VqVaeConfig& tokenizer, const GptConfig& gpt, std::unique_ptr<TextEncoder> text);
+enum class DecodingWeights { f32, bf16 };
+template <>
+struct Names<DecodingWeights> {
+  static constexpr const char* const of[] = {"f32", "bf16"};
+};
 
-  // One motion a caption, (T, D) features each; caption i draws from stream streams[i] of options.seed.
-  std::vector<Tensor> generate(const std::vector<std::string>& captions, const std::vector<uint64_t>& streams,
-                               const SampleOptions& options);
+class T2mGpt : public TextToMotion {
+ public:
+  T2mGpt(const VqVaeConfig& tokenizer, const GptConfig& gpt, std::unique_ptr<TextEncoder> text,
+         const Skeleton& body = humanml3d());
+
+  Abilities abilities() const override { return {.reconstructs = true}; }
+  std::vector<Tensor> generate(const std::vector<MotionRequest>& requests, uint64_t seed) override;
+  Tensor reconstruct(const Tensor& features) override { return tokenizer.reconstruct(features); }
+  int64_t max_frames() const override { return (gpt.config().context - 1) * kFramesPerToken; }
+  const Skeleton& skeleton() const override { return tokenizer.body; }
+  std::vector<std::string> notes(const std::vector<std::string>& captions) const override;
+  void to(Device device) override;
   void train(bool on);
-  void to(Device device);
+
+  // One file: everything but a pretrained text encoder, of which it holds the checksums.
+  static constexpr const char* kKind = "t2m_gpt";
+  struct Settings {
+    SampleOptions sampling;
+    DecodingWeights weights = DecodingWeights::f32;
+  };
+  Settings settings;
+  static SystemInfo info();
+  static std::unique_ptr<T2mGpt> open(const TensorFile& file, const TextEncoderChoice& text, const std::string& source);
+  TensorFile save() const;
+  void load(const TensorFile& file, const std::string& source);
 
   MotionTokenizer tokenizer;
   std::unique_ptr<TextEncoder> text;
@@ -22,6 +45,12 @@ struct T2mGpt {
 
  private:
   std::unique_ptr<Decoder> decoder_;  // of the last batch's size
+  bool rounded_ = false;
 };
+template <class V>
+void fields(T2mGpt::Settings& s, V&& v) {
+  fields(s.sampling, v);
+  v(Field{"weights", "weights", "bf16: rounded, half the memory, faster for large models"}, s.weights);
+}
 
 }  // namespace kg

@@ -32,7 +32,22 @@ class TextEncoder : public Module {
   Var encode(const std::vector<std::string>& captions) const { return encode(prepare(captions)); }
   virtual int64_t width() const = 0;
   virtual bool frozen() const { return false; }  // never trained: a caption's feature stays as it is
+  // Lines about words of the captions that mean nothing to it, or that it does not read.
+  virtual std::vector<std::string> notes(const std::vector<std::string>&) const { return {}; }
 };
+
+// Which text encoder a user wants.
+struct TextEncoderChoice {
+  std::string source;      // builtin, clip:FILE, bert:FILE; empty: as the checkpoint says, else builtin
+  std::string vocabulary;  // empty: beside the weights
+  bool pretrained() const { return !source.empty() && source != "builtin"; }
+};
+template <class V>
+void fields(TextEncoderChoice& c, V&& v) {
+  v(Field{"text_encoder", "text-encoder", "builtin, or pretrained: clip:FILE, bert:FILE"}, c.source);
+  v(rare({"text_vocabulary", "text-vocabulary", "its vocabulary file or folder, if not beside the weights"}),
+    c.vocabulary);
+}
 
 struct WordTransformerConfig {
   int64_t width = 256, layers = 2, heads = 4, feedforward = 1024;
@@ -58,6 +73,7 @@ class WordTransformer : public TextEncoder {
   using TextEncoder::encode;
   Var encode(const TextBatch& batch) const override;
   int64_t width() const override { return config_.width; }
+  std::vector<std::string> notes(const std::vector<std::string>& captions) const override;
   const WordVocabulary& vocabulary() const { return vocabulary_; }
   const WordTransformerConfig& config() const { return config_; }
 

@@ -54,4 +54,18 @@ Var WordTransformer::encode(const TextBatch& batch) const {
   return pool(transformer(positions(words(batch.words)), attention), batch.share);
 }
 
+std::vector<std::string> WordTransformer::notes(const std::vector<std::string>& captions) const {
+  std::vector<std::string> lines;
+  for (const std::string& caption : captions) {
+    std::string unknown;
+    for (const std::string& word : vocabulary_.unknown_words(caption)) unknown += (unknown.empty() ? "" : ", ") + word;
+    const size_t length = split_words(caption).size(), read = size_t(config_.max_words);
+    if (length > read)
+      lines.push_back("a prompt has " + std::to_string(length) + " words; the model reads the first " +
+                      std::to_string(read));
+    if (!unknown.empty()) lines.push_back("\"" + caption + "\": the model has never seen: " + unknown);
+  }
+  return lines;
+}
+
 }  // namespace kg

@@ -23,8 +23,6 @@ void fields(TokenizerRecipe& r, V&& v) {
   fields(r.model, v);
 }
 
-inline constexpr const char* kPresets[] = {"paper", "small", "tiny"};
-
 TokenizerRecipe tokenizer_preset(const std::string& name);
 
 }  // namespace kg

@@ -27,8 +27,8 @@ void fields(VqVaeConfig& c, V&& v) {
   v(Field{"width", "width", "channels, and width of a code", between(1, 8192)}, c.width);
   v(Field{"codes", "codes,nb-code", "codebook size", between(2, 65536)}, c.codes);
   v(Field{"quantizer", "quantizer", "codebook update"}, c.update);
-  v(Field{"decay", "codebook-decay", "of the codebook's moving averages", between(0, 0.99999)}, c.decay);
-  v(Field{"reset_below", "reset-below", "a code with fewer vectors in a batch is dead", at_least(0)}, c.reset_below);
+  v(rare({"decay", "codebook-decay", "of the codebook's moving averages", between(0, 0.99999)}), c.decay);
+  v(rare({"reset_below", "reset-below", "a code with fewer vectors in a batch is dead", at_least(0)}), c.reset_below);
   v(Field{"commitment", "commit", "weight of the commitment loss", at_least(0)}, c.commitment);
   v(Field{"position", "loss-vel", "weight of the joint position loss", at_least(0)}, c.position);
 }

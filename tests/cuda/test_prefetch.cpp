@@ -4,7 +4,11 @@
 #include <thread>
 
 #include "tests/cuda/device_test.h"
-#include "tools/common/prefetch.h"
+#include "tools/common/train/prefetch.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg {
 namespace {

@@ -6,7 +6,11 @@
 #include "nn/linear.h"
 #include "nn/optim.h"
 #include "tests/cuda/device_test.h"
-#include "tools/common/captured_step.h"
+#include "tools/common/train/captured_step.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg {
 namespace {
@@ -182,7 +186,7 @@ TEST_F(CudaTraining, SamplesAreThoseOfTheCpu) {
     model.tokenizer.statistics = {Tensor::zeros({263}), Tensor::ones({263})};
     fill_normal(model.tokenizer.model.quantizer().codebook.value, 0, 1, {8, 1});
     model.to(device);
-    return model.generate({"a person walks", "a person"}, {0, 1}, {.min_tokens = 6, .max_tokens = 6, .seed = 3});
+    return model.generate({{"a person walks", 0, 24}, {"a person", 1, 24}}, 3);
   };
   const std::vector<Tensor> cpu = motions(Device::cpu), cuda = motions(Device::cuda);
   ASSERT_EQ(cuda.size(), 2u);

@@ -4,7 +4,11 @@
 #include <cstdlib>
 #include <string>
 
-#include "nn/mpi_group.h"
+#include "tools/common/train/mpi_group.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg::test {
 

@@ -13,11 +13,15 @@
 
 #include "nn/linear.h"
 #include "nn/losses.h"
-#include "nn/mpi_group.h"
+#include "tools/common/train/mpi_group.h"
 #include "nn/optim.h"
-#include "nn/peer_watch.h"
+#include "tools/common/train/peer_watch.h"
 #include "tests/nn/mpirun.h"
 #include "tests/nn/ranks.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg {
 namespace {

@@ -3,7 +3,11 @@
 #include "data/formats/safetensors.h"
 #include "tests/data/bad_input.h"
 #include "tests/tools/programs.h"
-#include "tools/common/file_check.h"
+#include "tools/common/files/file_check.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg::test {
 namespace {

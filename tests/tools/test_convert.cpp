@@ -1,13 +1,19 @@
 // convert as a user runs it: from every kind of file, with names and types changed, T2M-GPT's published files, and
 // everything wrong.
+#include "data/formats/checkpoint.h"
 #include "data/formats/npy.h"
 #include "data/formats/safetensors.h"
 #include "data/motion/skeleton.h"
+#include "models/t2m_gpt/t2m_gpt.h"
 #include "tensor/random.h"
 #include "tests/data/bad_input.h"
 #include "tests/tiny_text_models.h"
 #include "tests/tools/programs.h"
-#include "tools/common/model_files.h"
+#include "tools/common/files/systems.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg::test {
 namespace {
@@ -120,7 +126,7 @@ TEST_F(Convert, MakesATokenizerOfThePublishedOne) {
   const std::string vqvae = quoted(kArchives / "t2m_gpt_vqvae.pth") + " --as t2mgpt-vqvae ";
   const RunResult result = run(vqvae + "--statistics meta --out vq.safetensors");
   ASSERT_EQ(result.code, 0) << result.output;
-  const auto tokenizer = load_tokenizer(folder_ / "vq.safetensors");
+  const auto tokenizer = open_tokenizer(folder_ / "vq.safetensors");
   expect_same(tokenizer->statistics.std, s.std, "std");
   const TensorFile values = read_safetensors(kGolden / "t2m_gpt_public.safetensors");
   const Tensor x = denormalize_features(values.find("features")->select(0, 0), s);
@@ -149,7 +155,8 @@ TEST_F(Convert, MakesAModelOfThePublishedOnes) {
       run_in(folder_.path(), "generate", "--model model.safetensors -p 'a person walks' --format npy --out out");
   EXPECT_EQ(made.code, 0) << made.output;
   EXPECT_TRUE(fs::exists(folder_ / "out/000_a_person_walks.npy"));
-  const auto model = load_t2m_gpt(folder_ / "model.safetensors", {"clip:" + (folder_ / "clip").string(), {}});
+  const auto model = T2mGpt::open(read_checkpoint(folder_ / "model.safetensors", T2mGpt::kKind),
+                                  {"clip:" + (folder_ / "clip").string(), {}}, "model");
   const TensorFile values = read_safetensors(kGolden / "t2m_gpt_public.safetensors");
   NoGrad guard;
   const Tensor logits = model->gpt(Var(*values.find("condition")), *values.find("tokens")).value,

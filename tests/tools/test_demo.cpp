@@ -14,7 +14,7 @@ TEST(Demo, SlowSmallestRunMakesItsPage) {
   TemporaryFolder folder;
   EXPECT_EQ(run_in(folder.path(), "demo", "-p '' --out demo").code, 3);
   EXPECT_FALSE(fs::exists(folder / "demo"));  // not after minutes of training
-  const std::string sizes = "--clips 30 --tokenizer-iters 3 --gpt-iters 3 --out demo ";
+  const std::string sizes = "--clips 30 --iters 3,3 --out demo ";
   const RunResult result = run_in(folder.path(), "demo", sizes);
   ASSERT_EQ(result.code, 0) << result.output;
   const std::string page = slurp(folder / "demo/index.html");

@@ -12,7 +12,11 @@
 #include "tests/error_of.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_text_models.h"
-#include "tools/common/evaluation.h"
+#include "tools/common/evaluate/evaluation.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg {
 namespace {
@@ -98,12 +102,12 @@ bool has_note(const Evaluation& evaluation, const std::string& part) {
 Contender generator(double error, std::vector<std::string>* asked = nullptr, std::set<uint64_t>* streams = nullptr) {
   Contender contender;
   contender.name = "generator";
-  contender.generate = [=](const std::vector<std::string>& captions, const std::vector<uint64_t>& given) {
+  contender.generate = [=](const std::vector<MotionRequest>& requests) {
     std::vector<Tensor> motions;
-    for (size_t i = 0; i < captions.size(); ++i) {
-      if (asked) asked->push_back(captions[i]);
-      if (streams) streams->insert(given[i]);
-      motions.push_back(motion_of(number_in(captions[i]), 60, error));
+    for (const MotionRequest& request : requests) {
+      if (asked) asked->push_back(request.caption);
+      if (streams) streams->insert(request.stream);
+      motions.push_back(motion_of(number_in(request.caption), 60, error));
     }
     return motions;
   };
@@ -212,16 +216,19 @@ TEST(Evaluation, PublishedValuesOnlyWhereTheProtocolIsTheSame) {
   Embedder embedder = make_embedder();
   Contender contender = generator(0);
   EvaluationOptions options = options_for({"generation"});
+  SystemInfo system;
+  system.published_in = "a paper";
+  system.published = {{"FID", .116, .004, ".002"}};
   const auto published = [&] { return row_of(evaluate(set, contender, &embedder, options), "FID").published.mean; };
-  contender.t2m_gpt = true, options.published_protocol = true;
+  contender.system = &system, options.published_protocol = true;
   EXPECT_TRUE(std::isnan(published()));
   embedder.official = true;
   EXPECT_EQ(published(), .116);
   options.published_protocol = false;
   EXPECT_TRUE(std::isnan(published()));
-  options.published_protocol = true, contender.t2m_gpt = false;
+  options.published_protocol = true, contender.system = nullptr;
   EXPECT_TRUE(std::isnan(published()));
-  contender.t2m_gpt = true;
+  contender.system = &system;
   const Evaluation result = evaluate(set, contender, &embedder, options);
   EXPECT_NE(row_of(result, "FID").source.find("Zhang"), std::string::npos);
   EXPECT_FALSE(has_note(result, "not the published one"));

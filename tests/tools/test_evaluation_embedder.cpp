@@ -3,7 +3,11 @@
 #include "data/formats/safetensors.h"
 #include "models/evaluator/evaluator.h"
 #include "tests/data/bad_input.h"
-#include "tools/common/evaluation_embedder.h"
+#include "tools/common/evaluate/embedder.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg {
 namespace {

@@ -8,7 +8,7 @@
 #include "data/motion/features.h"
 #include "tests/data/motions.h"
 #include "tests/tools/run_program.h"
-#include "tools/common/motion_file.h"
+#include "data/motion/motion_file.h"
 
 namespace kg {
 namespace {

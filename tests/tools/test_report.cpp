@@ -1,5 +1,5 @@
 // The table of an evaluation in its four forms, and the pictures of a log.
-#include "tools/common/report.h"
+#include "tools/common/evaluate/report.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,12 @@
 
 #include "tests/error_of.h"
 #include "tests/tools/run_program.h"
-#include "tools/common/csv.h"
-#include "tools/common/training_plots.h"
+#include "tools/common/train/csv.h"
+#include "tools/common/show/training_plots.h"
+
+namespace kg {
+using namespace tools;
+}
 
 namespace kg {
 namespace {

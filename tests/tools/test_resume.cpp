@@ -88,8 +88,7 @@ TEST(ProgramsResume, SeedChangesTheBytes) {
 // A run of both stages that ended before the first checkpoint of its second one.
 TEST(ProgramsResume, SlowTwoStages) {
   TemporaryFolder folder;
-  const std::string arguments =
-      "--preset tiny --clips 20 --tokenizer-iters 2 --gpt-iters 2 --sentences 1 --quiet --out run";
+  const std::string arguments = "--preset tiny --clips 20 --iters 2,2 --sentences 1 --quiet --out run";
   const RunResult whole = run_in(folder.path(), "obedience", arguments);
   ASSERT_EQ(whole.code, 0) << whole.output;
   const fs::path gpt = folder / "run/gpt/last.safetensors";

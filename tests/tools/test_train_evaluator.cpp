@@ -1,9 +1,10 @@
 // train_evaluator from end to end: both losses fall, a run that was stopped ends with the bytes of one that was not,
 // what it makes opens and embeds, and what it refuses.
+#include "data/formats/checkpoint.h"
 #include "data/formats/npy.h"
 #include "data/motion/skeleton.h"
+#include "models/evaluator/evaluator_file.h"
 #include "tests/tools/programs.h"
-#include "tools/common/evaluator_files.h"
 
 namespace kg::test {
 namespace {

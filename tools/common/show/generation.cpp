@@ -1,0 +1,115 @@
+#include "tools/common/show/generation.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <sstream>
+
+#include "data/export/bvh_writer.h"
+#include "data/export/picture.h"
+#include "data/formats/npy.h"
+#include "data/motion/features.h"
+#include "data/text/words.h"
+
+namespace kg::tools {
+namespace {
+
+// Lower-case letters and digits of a prompt, joined by '_', at most 40.
+std::string slug(const std::string& prompt) {
+  std::string s;
+  for (const std::string& word : split_words(prompt)) {
+    std::string ascii;
+    for (char c : word)
+      if (static_cast<unsigned char>(c) < 0x80) ascii += c;
+    if (ascii.empty()) continue;
+    if (s.size() + 1 + ascii.size() > 40) break;
+    s += (s.empty() ? "" : "_") + ascii;
+  }
+  return s.empty() ? "motion" : s;
+}
+
+std::string three_digits(size_t n) {
+  const std::string digits = std::to_string(n);
+  return std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
+}
+
+}  // namespace
+
+std::vector<Generated> generate_motions(TextToMotion& model, const std::vector<std::string>& prompts,
+                                        const GenerationOptions& options) {
+  std::vector<Generated> all;
+  std::vector<MotionRequest> requests;
+  for (size_t p = 0; p < prompts.size(); ++p)
+    for (int r = 0; r < options.repeat; ++r) {
+      const std::string suffix = options.repeat > 1 ? "_" + std::to_string(r) : "";
+      all.push_back({prompts[p], three_digits(p) + "_" + slug(prompts[p]) + suffix, {}, {}});
+      requests.push_back({prompts[p], (uint64_t(p) << 20) + uint64_t(r), options.frames});
+    }
+  for (size_t first = 0; first < all.size(); first += size_t(options.batch)) {
+    const size_t last = std::min(all.size(), first + size_t(options.batch));
+    const std::vector<Tensor> motions =
+        model.generate({requests.begin() + int64_t(first), requests.begin() + int64_t(last)}, options.seed);
+    for (size_t i = first; i < last; ++i) {
+      all[i].features = motions[i - first];
+      all[i].joints = features_to_joints(all[i].features, model.skeleton());
+      if (model.abilities().retrieves) all[i].retrieved = model.retrieved(requests[i]);
+    }
+  }
+  return all;
+}
+
+OutputFormats parse_formats(const std::string& text) {
+  OutputFormats formats{false, false, false, false, false};
+  const std::pair<const char*, bool*> known[] = {{"npy", &formats.npy},
+                                                 {"bvh", &formats.bvh},
+                                                 {"png", &formats.png},
+                                                 {"gif", &formats.gif},
+                                                 {"html", &formats.html}};
+  bool any = false;
+  std::istringstream list(text);
+  for (std::string name; std::getline(list, name, ',');) {
+    bool found = false;
+    for (const auto& [format, wanted] : known)
+      if (name == format) *wanted = found = any = true;
+    if (!found) fail(ErrorCode::usage, "--format: '", name, "' is none of npy, bvh, png, gif, html");
+  }
+  if (!any) fail(ErrorCode::usage, "--format: name at least one of npy, bvh, png, gif, html");
+  return formats;
+}
+
+void write_motion(const std::filesystem::path& folder, const Generated& m, const OutputFormats& formats,
+                  const Skeleton& skeleton) {
+  if (formats.npy) {
+    write_npy(folder / (m.name + ".npy"), to_tensor(m.joints));
+    write_npy(folder / (m.name + "_features.npy"), m.features);
+  }
+  if (formats.bvh) write_bvh(folder / (m.name + ".bvh"), m.joints, skeleton.fps);
+  if (formats.png) write_film_strip(folder / (m.name + ".png"), m.joints, skeleton.fps, m.prompt);
+  if (formats.gif) write_gif(folder / (m.name + ".gif"), m.joints, skeleton.fps, m.prompt);
+}
+
+int64_t parse_length(const std::string& text, const TextToMotion& model) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit(end, text.data() + text.size());
+  if (error != std::errc() || (unit != "s" && unit != "f") || !(value > 0))
+    fail(ErrorCode::usage, "--length \"", text, "\" must be seconds or frames, such as 4s or 80f");
+  const double fps = model.skeleton().fps, frames = std::ceil(std::min(unit == "s" ? value * fps : value, 1e9));
+  const int64_t most = model.max_frames();
+  if (frames > double(most))
+    fail(ErrorCode::usage, "--length of ", int64_t(frames), " frames is above this model's ", most, " (",
+         double(most) / fps, " s)");
+  return int64_t(frames);
+}
+
+void check_prompts(const std::vector<std::string>& prompts) {
+  for (size_t i = 0; i < prompts.size(); ++i)
+    CHECK_INPUT(!split_words(prompts[i]).empty(), "prompt ", i + 1, " (\"", prompts[i],
+                "\") holds no word; write what the person does");
+}
+
+void print_notes(const TextToMotion& model, const std::vector<std::string>& prompts) {
+  for (const std::string& note : model.notes(prompts)) std::fprintf(stderr, "note: %s\n", note.c_str());
+}
+
+}  // namespace kg::tools
