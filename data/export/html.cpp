@@ -118,24 +118,6 @@ std::string section_html(const HtmlSection& section) {
          "<output></output></div>\n</section>\n";
 }
 
-// Buttons carry the action that the script gives them, and their key.
-constexpr const char* kToolbar = R"html(<div class="toolbar" role="toolbar" aria-label="Player">
-<button data-do="back" title="One frame back (left arrow)" aria-label="One frame back"><svg viewBox="0 0 24 24"><path d="M6 5h2.4v14H6zM18 5v14l-8.4-7z"/></svg></button>
-<button data-do="play" class="play" title="Play or pause (space)" aria-label="Play or pause"><svg viewBox="0 0 24 24"><path class="when-paused" d="M7 4.5v15l12.5-7.5z"/><path class="when-playing" d="M6.5 5h4v14h-4zM13.5 5h4v14h-4z"/></svg></button>
-<button data-do="forward" title="One frame on (right arrow)" aria-label="One frame on"><svg viewBox="0 0 24 24"><path d="M15.6 5H18v14h-2.4zM6 5v14l8.4-7z"/></svg></button>
-<label title="Speed ([ and ])"><select data-do="speed" aria-label="Speed"><option value="0.1">0.1&times;</option><option value="0.25">0.25&times;</option><option value="0.5">0.5&times;</option><option value="1" selected>1&times;</option><option value="1.5">1.5&times;</option><option value="2">2&times;</option></select></label>
-<span class="gap"></span>
-<button data-do="loop" class="toggle" aria-pressed="true" title="Repeat (L)">Loop</button>
-<button data-do="follow" class="toggle" aria-pressed="true" title="Camera follows the body (F)">Follow</button>
-<button data-do="trail" class="toggle" aria-pressed="true" title="Path of the root on the ground (T)">Trail</button>
-<button data-do="reset" class="toggle" title="First view again (R or double click)">Reset view</button>
-<button data-do="help" class="toggle" aria-expanded="false" aria-label="Help" title="Help (?)">?</button>
-</div>
-<div class="help" hidden><b>Mouse</b><span>drag: turn &middot; shift or right drag: move &middot; wheel: zoom (click the picture first, or hold Ctrl, where the page scrolls) &middot; double click: first view</span>
-<b>Touch</b><span>drag sideways: turn &middot; two fingers: zoom and move</span>
-<b>Keys</b><span><kbd>space</kbd> play &middot; <kbd>&larr;</kbd> <kbd>&rarr;</kbd> step &middot; <kbd>Home</kbd> start &middot; <kbd>[</kbd> <kbd>]</kbd> speed &middot; <kbd>shift</kbd> + arrows turn &middot; <kbd>+</kbd> <kbd>&minus;</kbd> zoom &middot; <kbd>L</kbd> loop &middot; <kbd>F</kbd> follow &middot; <kbd>T</kbd> trail &middot; <kbd>R</kbd> first view</span></div>
-)html";
-
 }  // namespace
 
 std::string encode_html(const std::string& page_title, const std::string& intro,
@@ -157,7 +139,8 @@ std::string encode_html(const std::string& page_title, const std::string& intro,
   if (!intro.empty()) page += "<p>" + escape(intro) + "</p>";
   page +=
       "<p class=\"legend\"><i class=\"left\"></i>left side <i class=\"right\"></i>right side</p></header>\n<main>\n";
-  page += body + "</main>\n<noscript><p>The player needs JavaScript.</p></noscript>\n" + kToolbar;
+  page += body + "</main>\n<noscript><p>The player needs JavaScript.</p></noscript>";
+  page += kPlayerToolbar;
   page +=
       "<script type=\"application/json\" id=\"motions\">" + script_json(data) + "</script>\n<script>\n'use strict';\n";
   return page + kPlayerShaders + kPlayerEngine + kPlayerScript + "</script>\n</body>\n</html>\n";

@@ -101,6 +101,7 @@ TEST(Html, OneFileWithoutNetwork) {
   const std::string page = encode_html("t", "", {{"", "", {{"", "", motion_across(3, 1), 20}}}});
   for (const char* outside : {"http:", "https:", "src=", "@import", "url(", "<link", "fetch(", "import("})
     EXPECT_EQ(page.find(outside), std::string::npos) << outside;
+  EXPECT_EQ(page.find(".glsl"), std::string::npos);  // every shader stands where its name stood
 }
 
 TEST(Html, RefusesWhatCannotBeShown) {

@@ -1,10 +1,5 @@
-// Behaviour of the HTML player: one timeline and one shared camera a section,
-// one toolbar for all, mouse, touch and keys.
-#include "data/export/player.h"
+// Behaviour: one timeline and one shared camera a section, one toolbar for all, mouse, touch and keys.
 
-namespace kg {
-
-const char* const kPlayerScript = R"js(
 const FIRST_VIEW = {azimuth: .55, elevation: .24, zoom: 1, pan: [0, 0]};
 const HOLD = .5;  // seconds on the last frame before a section repeats
 const options = {playing: false, loop: true, follow: true, trail: true, speed: 1};
@@ -220,6 +215,3 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', readColors
 readColors();
 setPlaying(!matchMedia('(prefers-reduced-motion: reduce)').matches);
 requestAnimationFrame(tick);
-)js";
-
-}  // namespace kg

@@ -1,11 +1,6 @@
-// Drawing of the HTML player: decoding of a motion, its body and camera, and one WebGL canvas that
-// draws for all pictures of the page (browsers allow few). Without WebGL 2 the bodies are drawn
-// flat on the 2-D canvas, with a notice.
-#include "data/export/player.h"
+// Drawing: decoding of a motion, its body and camera, and one WebGL canvas that draws for all pictures of the page
+// (browsers allow few). Without WebGL 2 the bodies are drawn flat on the 2-D canvas, with a notice.
 
-namespace kg {
-
-const char* const kPlayerEngine = R"js(
 const {limbs: LIMBS, sections: SECTIONS} = JSON.parse(document.getElementById('motions').textContent);
 const FIELD = 0.6;  // angle of view over the height, radians
 
@@ -241,6 +236,3 @@ function drawFlat(context, motion, frame, camera, width, height, colors, options
       line([a, b, {x: b.x, y: b.y + .01}], css(limb.color), pixels * 1.5);
     });
 }
-)js";
-
-}  // namespace kg

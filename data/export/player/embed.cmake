@@ -1,0 +1,40 @@
+# Writes the C++ source OUT with the files of this folder as strings, declared in data/export/player.h. The comment that
+# opens a file, down to its first blank line, stays out of the page. Run by the build: cmake -D OUT=FILE -P embed.cmake
+
+function(read_part name out)
+  file(READ ${CMAKE_CURRENT_LIST_DIR}/${name} text)
+  string(FIND "${text}" "\n\n" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "${name} needs a comment and a blank line before its text")
+  endif()
+  math(EXPR at "${at} + 1")
+  string(SUBSTRING "${text}" ${at} -1 text)
+  set(${out} "${text}" PARENT_SCOPE)
+endfunction()
+
+function(add_constant name text)
+  file(APPEND ${OUT}.new "const char* const ${name} = R\"embedded(${text})embedded\";\n")
+endfunction()
+
+read_part(style.css style)
+read_part(toolbar.html toolbar)
+read_part(engine.js engine)
+read_part(script.js script)
+read_part(shaders.js shaders)
+file(GLOB glsl_files ${CMAKE_CURRENT_LIST_DIR}/*.glsl)
+foreach(file ${glsl_files})
+  get_filename_component(name ${file} NAME)
+  read_part(${name} text)
+  string(STRIP "${text}" text)  # nothing may stand before #version
+  string(REPLACE "#include \"projection.glsl\"" "\${PROJECTION}" text "${text}")
+  string(REPLACE "@${name}@" "${text}" shaders "${shaders}")
+endforeach()
+
+file(WRITE ${OUT}.new "// Made from data/export/player/ by its embed.cmake.\n#include \"data/export/player.h\"\n\nnamespace kg {\n")
+add_constant(kPlayerStyle "${style}")
+add_constant(kPlayerToolbar "${toolbar}")
+add_constant(kPlayerShaders "${shaders}")
+add_constant(kPlayerEngine "${engine}")
+add_constant(kPlayerScript "${script}")
+file(APPEND ${OUT}.new "}  // namespace kg\n")
+file(RENAME ${OUT}.new ${OUT})
