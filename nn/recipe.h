@@ -33,7 +33,7 @@ void fields(Recipe& r, V&& v) {
   v(Field{"clip_groups"}, r.clip_groups);
   v(rare({"average", "average", "decay of the weights' moving average; 0: none", between(0, 0.999999)}), r.average);
   v(Field{"eval_every", "eval-every,eval-iter", "steps between validations", at_least(1)}, r.eval_every);
-  v(Field{"save_every", "save-every,save-iter", "steps between checkpoints", at_least(1)}, r.save_every);
+  v(rare({"save_every", "save-every,save-iter", "steps between checkpoints", at_least(1)}), r.save_every);
 }
 
 }  // namespace kg

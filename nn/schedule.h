@@ -30,7 +30,7 @@ template <class V>
 void fields(Schedule& s, V&& v) {
   v(Field{"decay", "schedule,lr-scheduler", "of the learning rate"}, s.decay);
   v(Field{"lr", "lr,learning-rate", "learning rate", above(0)}, s.lr);
-  v(Field{"warm_up", "warm-up,warm-up-iter", "steps of linear warm-up", at_least(0)}, s.warm_up);
+  v(rare({"warm_up", "warm-up,warm-up-iter", "steps of linear warm-up", at_least(0)}), s.warm_up);
   v(rare({"milestones", "milestones", "of step: shares of the steps at which the rate falls", between(0, 1)}),
     s.milestones);
   v(rare({"gamma", "gamma", "of step: factor at each milestone", between(0, 1)}), s.gamma);

@@ -7,6 +7,7 @@
 
 #include "data/export/html.h"
 #include "data/formats/checkpoint.h"
+#include "data/formats/npy.h"
 #include "data/motion/features.h"
 #include "data/sets/procedural_set.h"
 #include "tools/common/files/systems.h"
@@ -123,8 +124,10 @@ int Demo::train_on() {
   return 0;
 }
 
+// Motions of an age that a resumed demo has seen already stay as they were.
 void Demo::look(const StagesRun& stages, const std::string& title) {
   const std::filesystem::path file = stage_folder(stages) / "last.safetensors";
+  const std::filesystem::path kept = o_.run.out / "ages" / std::to_string(ages_.size());
   const System& system = system_of_file(file);
   const auto model = system.open(read_checkpoint(file, system.kind), {}, file.string(), nullptr);
   model->to(device_from(o_.run.device));
@@ -132,8 +135,18 @@ void Demo::look(const StagesRun& stages, const std::string& title) {
   options.seed = o_.run.seed;
   if (!model->abilities().own_length) options.frames = model->max_frames();
   if (ages_.empty()) print_notes(*model, o_.prompts);
-  ages_.push_back({title, generate_motions(*model, o_.prompts, options)});
-  for (const Generated& m : ages_.back().motions) write_motion(o_.run.out, m, {}, model->skeleton());
+  Age age{title, generate_motions(*model, o_.prompts, options)};
+  make_output_folder(kept);
+  for (Generated& m : age.motions) {
+    const std::filesystem::path features = kept / (m.name + ".npy");
+    if (o_.run.resume && std::filesystem::exists(features)) {
+      m.features = read_npy(features);
+      m.joints = features_to_joints(m.features, model->skeleton());
+    }
+    write_npy(features, m.features);
+    write_motion(o_.run.out, m, {}, model->skeleton());
+  }
+  ages_.push_back(std::move(age));
   write_page(model->skeleton());
   say("     " + title + ", after " + passed() + ": look at " +
       std::filesystem::absolute(o_.run.out / "index.html").string());

@@ -25,6 +25,7 @@ struct Options {
   std::filesystem::path motions, captions, evaluator, data;
   std::string split = "test", metrics = "all", language;
   EvaluationOptions evaluation;
+  bool published = false;
   int64_t limit = 0, batch = 64;
 };
 
@@ -87,7 +88,7 @@ int run(Options& o, const ModelOption& chosen, const nlohmann::ordered_json& con
     contender = contender_of(*model, chosen.system(), o.run.seed, size_t(o.batch));
     contender.name = find_checkpoint(chosen.path).string();
   }
-  const EvaluationSet set = load_evaluation_set(o.data, o.split, o.limit, o.run.seed);
+  const EvaluationSet set = load_evaluation_set(o.data, o.split, o.limit, o.run.seed, o.published);
   if (model) check_same_skeleton(set.data.skeleton, model->skeleton(), contender.name);
   if (!o.captions.empty()) {
     contender.name = o.captions.string();
@@ -100,7 +101,7 @@ int run(Options& o, const ModelOption& chosen, const nlohmann::ordered_json& con
   const auto language = open_language(o.language, device);
   o.evaluation.language = language.get();
   o.evaluation.data = o.data;
-  o.evaluation.published_protocol = o.split == "test" && o.limit == 0 && set.data.listed == kHumanMl3dTest;
+  o.evaluation.published_items = o.split == "test" && o.limit == 0 && set.data.listed == kHumanMl3dTest;
   o.evaluation.quiet = o.run.quiet;
   make_output_folder(o.run.out);
   write_results(o, chosen, evaluate(set, contender, embedder ? &*embedder : nullptr, o.evaluation), set, config);
@@ -132,6 +133,8 @@ int main(int argc, char** argv) {
     cli.add("metrics", &o.metrics, "all, or of " + group_names(", ") + " (joined by commas)").value_name("LIST");
     cli.add("repeats,repeat-times,replication-times", &e.repeats, "of the whole protocol").range(1, 1000);
     cli.add("generations-once", &e.generations_once, "all repeats judge one generation: quicker, narrower intervals");
+    cli.add("published-protocol", &o.published,
+            "read as the published code: no clip with a bad caption, batches of 32");
     cli.add("limit", &o.limit, "this many items, drawn at random; 0: all").at_least(0);
     cli.group("Run");
     cli.add("batch-size", &o.batch, "motions at once; no influence on the result").range(1, 4096);
@@ -139,7 +142,7 @@ int main(int argc, char** argv) {
     cli.group("MModality", true);
     cli.add("multimodality-texts", &e.multimodality_texts, "texts of MModality").range(1, 100000);
     cli.add("multimodality-generations", &e.multimodality_generations, "motions for each of them").range(10, 1000);
-    model.add_knobs(cli);
+    model.add_knobs(cli, true);
     if (!cli.parse(count, arguments)) return 0;
     return run(o, model, cli.config());
   });

@@ -50,12 +50,13 @@ int run(Options& o, const ModelOption& chosen) {
   const Device device = start(o.run);
   const OutputFormats formats = parse_formats(o.formats);
   const std::vector<std::string> prompts = read_prompts(o);
+  const MotionLength length = parse_length(o.length);
   const auto model = chosen.open(device);
+  CHECK_INPUT(model->abilities().generates, chosen.path.string(), ": a ", chosen.system().title,
+              " alone makes no motion from a sentence; give --model a system that was trained on it");
   const Skeleton& skeleton = model->skeleton();
   o.generation.seed = o.run.seed;
-  if (!o.length.empty()) o.generation.frames = parse_length(o.length, *model);
-  if (o.length.empty() && !model->abilities().own_length)
-    fail(ErrorCode::usage, "this model does not decide how long a motion is; say so with --length, such as 4s");
+  o.generation.frames = frames_of(length, *model);
   print_notes(*model, prompts);
   make_output_folder(o.run.out);
 

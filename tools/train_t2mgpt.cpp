@@ -58,7 +58,8 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
 
   // The data.
   const auto tokenizer = open_tokenizer(o.tokenizer);
-  const Dataset train_set = load_humanml3d(o.data, "train"), held_out = load_validation(o.data, {});
+  const LoadOptions whole{.sub_clips = false};  // captions of a part take a part of the clip's tokens
+  const Dataset train_set = load_humanml3d(o.data, "train", whole), held_out = load_validation(o.data, whole);
   check_same_skeleton(train_set.skeleton, tokenizer->body, o.tokenizer.string());
   report(train_set, o.run.quiet);
   std::vector<std::string> captions = captions_of(train_set);

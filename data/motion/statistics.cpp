@@ -116,7 +116,7 @@ void check_statistics(const Statistics& s, const std::string& where) {
 
 Statistics read_statistics(const std::filesystem::path& folder) {
   const Statistics s = read_pair(folder / "Mean.npy", folder / "Std.npy");
-  check_statistics(s, folder.string() + "/{Mean,Std}.npy");
+  check_statistics(s, (folder / "Mean.npy").string() + " and Std.npy");
   return s;
 }
 
@@ -124,7 +124,7 @@ Statistics read_eval_statistics(const std::filesystem::path& folder) {
   std::error_code error;
   if (!std::filesystem::exists(folder / "mean.npy", error)) return eval_statistics(read_statistics(folder));
   const Statistics s = read_pair(folder / "mean.npy", folder / "std.npy");
-  check_statistics(s, folder.string() + "/{mean,std}.npy");
+  check_statistics(s, (folder / "mean.npy").string() + " and std.npy");
   return s;
 }
 

@@ -18,8 +18,15 @@ struct EvaluatorRecipe {
 
 template <class V>
 void fields(EvaluatorRecipe& r, V&& v) {
-  v(Field{"matching"}, r.matching);
-  v(Field{"movement", "movement-"}, r.movement);
+  fields(r.matching, v);
+  v(Field{"movement_iters", "movement-iters", "steps of the movement stage; 0: 270 epochs", at_least(0)},
+    r.movement.max_iters);
+  v(Field{"movement_batch", "movement-batch", "windows a step, movement stage", between(1, 65536)}, r.movement.batch);
+  v(Field{"movement_lr", "movement-lr", "learning rate, movement stage", above(0)}, r.movement.schedule.lr);
+  v(rare({"movement_eval_every", "movement-eval-every", "steps between its validations", at_least(1)}),
+    r.movement.eval_every);
+  v(rare({"movement_save_every", "movement-save-every", "steps between its checkpoints", at_least(1)}),
+    r.movement.save_every);
   v(Field{"root_weight", "root-weight,feat-bias", "how much more root and contact features count", above(0)},
     r.root_weight);
   v(rare({"window", "movement-window", "frames, of the movement stage; a multiple of 4", between(4, 196)}), r.window);

@@ -7,14 +7,28 @@ namespace kg {
 
 TokenSet tokenize(MotionTokenizer& tokenizer, const Dataset& set, int64_t context, uint64_t seed) {
   TokenSet out;
+  const double tokens_a_second = set.skeleton.fps / double(kFramesPerToken);
+  const auto add = [&](const std::vector<int32_t>& ids, int64_t begin, int64_t end, std::vector<std::string> captions) {
+    end = std::min(end, begin + context - 2);
+    out.tokens.emplace_back(ids.begin() + begin, ids.begin() + end);
+    out.captions.push_back(std::move(captions));
+  };
   for (size_t i = 0; i < set.items.size(); ++i) {
     const Item& item = set.items[i];
     const Crop crop = aligned_crop(int(item.features.size(0)), draw(seed, int64_t(i), 11));
-    std::vector<int32_t> ids = tokenizer.encode(item.features.slice(0, crop.begin, crop.begin + crop.frames));
-    if (int64_t(ids.size()) > context - 2) ids.resize(size_t(context - 2));
-    out.tokens.push_back(std::move(ids));
-    out.captions.emplace_back();
-    for (const Caption& c : item.captions) out.captions.back().push_back(c.text);
+    const std::vector<int32_t> ids = tokenizer.encode(item.features.slice(0, crop.begin, crop.begin + crop.frames));
+    const int64_t count = int64_t(ids.size());
+    std::vector<std::string> whole;
+    for (const Caption& c : item.captions) {
+      if (c.whole()) {
+        whole.push_back(c.text);
+        continue;
+      }
+      const int64_t begin = std::min(count, int64_t(c.start * tokens_a_second)),
+                    end = std::min(count, int64_t(c.end * tokens_a_second));
+      if (begin < end) add(ids, begin, end, {c.text});
+    }
+    if (!whole.empty()) add(ids, 0, count, std::move(whole));
   }
   return out;
 }

@@ -15,7 +15,9 @@ struct TokenSet {
   std::vector<std::vector<std::string>> captions;
   int64_t size() const { return int64_t(tokens.size()); }
 };
-// At most `context` - 2 tokens a motion: the end and the condition need a place each.
+// Of a set that is loaded without sub-clips. A caption with a start and an end has the tokens of the whole clip from
+// int(start) to int(end), counted in tokens, if there are any, as in the published code: sub-clips may be short. At most
+// `context` - 2 tokens a motion: the end and the condition need a place each.
 TokenSet tokenize(MotionTokenizer& tokenizer, const Dataset& set, int64_t context, uint64_t seed);
 std::vector<std::string> captions_of(const Dataset& set);
 

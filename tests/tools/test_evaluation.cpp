@@ -220,17 +220,17 @@ TEST(Evaluation, PublishedValuesOnlyWhereTheProtocolIsTheSame) {
   system.published_in = "a paper";
   system.published = {{"FID", .116, .004, ".002"}};
   const auto published = [&] { return row_of(evaluate(set, contender, &embedder, options), "FID").published.mean; };
-  contender.system = &system, options.published_protocol = true;
+  contender.system = &system, options.published_items = true;
   EXPECT_TRUE(std::isnan(published()));
   embedder.official = true;
   EXPECT_EQ(published(), .116);
-  options.published_protocol = false;
+  options.published_items = false;
   EXPECT_TRUE(std::isnan(published()));
-  options.published_protocol = true, contender.system = nullptr;
+  options.published_items = true, contender.system = nullptr;
   EXPECT_TRUE(std::isnan(published()));
   contender.system = &system;
   const Evaluation result = evaluate(set, contender, &embedder, options);
-  EXPECT_NE(row_of(result, "FID").source.find("Zhang"), std::string::npos);
+  EXPECT_NE(row_of(result, "FID").source.find("a paper"), std::string::npos);
   EXPECT_FALSE(has_note(result, "not the published one"));
 }
 

@@ -178,7 +178,7 @@ TEST_F(PrepareData, FilesOnTheirOwnSkeleton) {
   const std::string arguments = "--bvh sticks --captions table.tsv --out set --skeleton ";
   const RunResult result = run(arguments + "stick.json");
   ASSERT_EQ(result.code, 0) << result.output;
-  EXPECT_NE(result.output.find("cut: 5.4 s in 2"), std::string::npos) << result.output;  // 150 frames of 30 at most
+  EXPECT_NE(result.output.find("cut: 5.8 s in 2"), std::string::npos) << result.output;  // 350 frames at 60 a second
   const Dataset set = load_humanml3d(folder_ / "set", "all");
   EXPECT_EQ(set.skeleton.name, "stick");
   EXPECT_NEAR(set.skeleton.bone_lengths[2], 80, 1e-9);  // measured, the file has none

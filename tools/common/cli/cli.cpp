@@ -17,6 +17,7 @@
 #include "nn/distributed.h"
 #include "tensor/device.h"
 #include "tensor/parallel.h"
+#include "tools/common/train/mpi_group.h"
 
 namespace kg::tools {
 using Json = nlohmann::ordered_json;
@@ -118,15 +119,9 @@ CliOption& Cli::add(const std::string& names, CliOption::Target target, std::str
   return options_.back();
 }
 
-void Cli::add_field(const Field& field, CliOption::Target target, const std::string& prefix, bool skip_taken) {
-  std::string names;
-  std::istringstream list(field.option);
-  for (std::string name; std::getline(list, name, ',');) {
-    if (!prefix.empty() && name.size() == 1) continue;
-    if (skip_taken && find(prefix + name)) return;
-    names += (names.empty() ? "" : ",") + prefix + name;
-  }
-  if (names.empty()) return;
+void Cli::add_field(const Field& field, CliOption::Target target, bool skip_taken) {
+  const std::string names = field.option;
+  if (names.empty() || (skip_taken && find(names.substr(0, names.find(','))))) return;
   CliOption& option = add(names, target, field.help);
   option.low_ = field.bounds.low, option.high_ = field.bounds.high, option.low_open_ = field.bounds.open;
   option.advanced_ = option.advanced_ || field.rare;
@@ -370,6 +365,14 @@ Device start(const RunOptions& options) {
 }
 
 int run_main(int argc, char** argv, const std::function<int(int, char**)>& body) {
+  return run_guarded(argc, argv, [&](int count, char** arguments) {
+    if (launched_together())
+      fail(ErrorCode::usage, "this program is one process; only the training programs can be started by mpirun");
+    return body(count, arguments);
+  });
+}
+
+int run_guarded(int argc, char** argv, const std::function<int(int, char**)>& body) {
   ::signal(SIGXFSZ, SIG_IGN);  // a file above the limit of the shell is an error of write(), like a full disk
   try {
     const int code = body(argc, argv);

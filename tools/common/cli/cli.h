@@ -80,22 +80,20 @@ class Cli {
   void group(std::string title, bool advanced = false);
   // names: "b,batch-size,bs": one letter at most, the name, its aliases. '_' and '-' are alike everywhere.
   CliOption& add(const std::string& names, CliOption::Target target, std::string help);
-  // The options of a configuration (nn/config.h). With a prefix, movement-lr stands for lr; a
-  // configuration within the configuration adds its own option to it. Names that are taken are
-  // left out where `skip_taken` says so.
+  // The options of a configuration (nn/config.h). Names that are taken are left out where `skip_taken` says so.
   template <Configuration C>
-  void add_fields(C& config, const std::string& prefix = "", bool skip_taken = false) {
+  void add_fields(C& config, bool skip_taken = false) {
     fields(config, [&](const Field& field, auto& value) {
       using T = std::remove_reference_t<decltype(value)>;
       if constexpr (Configuration<T>) {
-        add_fields(value, prefix + field.option, skip_taken);
+        add_fields(value, skip_taken);
       } else if constexpr (std::is_enum_v<T>) {
         choices_.push_back({{std::begin(Names<T>::of), std::end(Names<T>::of)},
                             [&value] { return static_cast<int>(value); },
                             [&value](int i) { value = static_cast<T>(i); }});
-        add_field(field, &choices_.back(), prefix, skip_taken);
+        add_field(field, &choices_.back(), skip_taken);
       } else {
-        add_field(field, &value, prefix, skip_taken);
+        add_field(field, &value, skip_taken);
       }
     });
   }
@@ -118,7 +116,7 @@ class Cli {
 
   struct CommandLine;
 
-  void add_field(const Field& field, CliOption::Target target, const std::string& prefix, bool skip_taken);
+  void add_field(const Field& field, CliOption::Target target, bool skip_taken);
   CliOption* find(const std::string& name);
   CommandLine split(int argc, const char* const* argv) const;
   std::filesystem::path config_to_resume(const CommandLine& line) const;
@@ -153,8 +151,10 @@ void add_training_options(Cli& cli, RunOptions& options);
 // what it took.
 Device start(const RunOptions& options);
 
-// Runs a program's body. An Error is printed as one `error:` line and becomes its exit code; out of memory is 4.
+// Runs a program's body. An Error is printed as one `error:` line and becomes its exit code; out of memory is 4. A
+// program that was started several times at once by mpirun is refused: train/processes.h is for those that can share.
 int run_main(int argc, char** argv, const std::function<int(int, char**)>& body);
+int run_guarded(int argc, char** argv, const std::function<int(int, char**)>& body);  // the same without the refusal
 
 // The candidate nearest to `word` by edits, or empty when none is near.
 std::string nearest_name(const std::string& word, const std::vector<std::string>& candidates);

@@ -13,24 +13,25 @@ constexpr const char* kPublished = "finest.tar";
 
 Tensor read_row(const fs::path& path) {
   const Tensor row = read_npy(path).to(Dtype::f32).contiguous();
-  CHECK_INPUT(row.shape() == Shape({kFeatures}), path.string(), ": expected (", kFeatures, ") numbers, found ",
-              row.shape());
+  CHECK_INPUT(row.rank() == 1, path.string(), ": expected a row of numbers, found ", row.shape());
   return row;
 }
 
 TrainedEvaluator open_published(const fs::path& folder) {
   const WordVectors words = read_word_vectors(folder);
   TrainedEvaluator evaluator;
-  evaluator.model = std::make_unique<Evaluator>(EvaluatorConfig{}, words.words, words.vectors);
+  // Of the published evaluators: root and contacts are divided by 25 already. HumanML3D's or KIT-ML's, by the width.
+  evaluator.statistics = {read_row(folder / "mean.npy"), read_row(folder / "std.npy")};
+  check_statistics(evaluator.statistics, folder.string());
+  EvaluatorConfig sizes;
+  sizes.features = skeleton_of_features(evaluator.statistics.mean.size(0), folder.string()).features();
+  evaluator.model = std::make_unique<Evaluator>(sizes, words.words, words.vectors);
   NamedTensors weights;  // the archive holds a state dict for each network, and those of their optimizers
   for (const std::string network : {"movement_encoder", "motion_encoder", "text_encoder"})
     for (const auto& [name, tensor] : read_weights(folder / kPublished, network).tensors)
       weights.emplace_back(network + "." + name, tensor);
   evaluator.model->load_official(weights, (folder / kPublished).string());
   evaluator.model->eval();
-  // Of the published evaluators: root and contacts are divided by 25 already.
-  evaluator.statistics = {read_row(folder / "mean.npy"), read_row(folder / "std.npy")};
-  check_statistics(evaluator.statistics, folder.string());
   return evaluator;
 }
 

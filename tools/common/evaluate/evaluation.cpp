@@ -73,7 +73,15 @@ void EvaluationRun::facts() {
   report.title = "Evaluation";
   if (!contender_.name.empty()) report.facts.emplace_back("model", contender_.name);
   report.facts.emplace_back("items", std::to_string(set_.size()) + " (" + set_.data.summary() + ")");
+  report.facts.emplace_back("skeleton", set_.data.skeleton.name);
   if (embedder_) report.facts.emplace_back("evaluator", embedder_->name);
+  const int64_t dropped = set_.data.with_bad_caption, bad = int64_t(set_.data.bad_captions.size());
+  if (bad > 0)
+    note(std::to_string(bad) + " caption lines could not be read" +
+         (dropped > 0 ? "; their " + std::to_string(dropped) + " clips are left out (--published-protocol)"
+                      : " and are left out; their clips keep their other captions"));
+  if (set_.left_over > 0)
+    note(std::to_string(set_.left_over) + " items that fill no batch of 32 are left out (--published-protocol)");
   report.facts.emplace_back("repeats", std::to_string(options_.repeats));
   report.facts.emplace_back("seed", std::to_string(set_.seed));
   if (contender_.generate && options_.generations_once)
@@ -171,7 +179,7 @@ void EvaluationRun::add_scores(const std::string& group, const GenerationScores&
 void EvaluationRun::generation() {
   const GenerationScores model = from_text() ? score(texts_, motions_, fid_.get()) : GenerationScores{};
   add_scores(from_text() ? "text to motion" : "ground truth", model,
-             contender_.system && embedder_->official && options_.published_protocol);
+             contender_.system && embedder_->official && options_.published_items);
 }
 
 void EvaluationRun::multimodality() {
@@ -222,6 +230,10 @@ std::set<std::string> unasked_groups() {
 
 Evaluation evaluate(const EvaluationSet& set, const Contender& contender, const Embedder* embedder,
                     const EvaluationOptions& options) {
+  if (embedder && embedder->statistics.mean.size(0) != set.data.skeleton.features())
+    fail(ErrorCode::input, "the evaluator ", embedder->name, " sees ", embedder->statistics.mean.size(0),
+         " features a frame, the motions on the skeleton ", set.data.skeleton.name, " have ",
+         set.data.skeleton.features(), ": skeletons cannot be mixed");
   return EvaluationRun(set, contender, embedder, options).run();
 }
 

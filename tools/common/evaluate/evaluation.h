@@ -40,7 +40,7 @@ struct EvaluationOptions {
   int repeats = 20;
   bool generations_once = false;  // all repeats judge one generation: the interval is of pools and subsets only
   int64_t multimodality_texts = 100, multimodality_generations = 30;
-  bool published_protocol = false;           // the items are those of published tables: all of HumanML3D's test split
+  bool published_items = false;              // the items are those of published tables: all of HumanML3D's test split
   std::filesystem::path data;                // whose training captions rareness looks at
   const PretrainedText* language = nullptr;  // a BERT-like model, for BERTScore and the similarity of captions
   bool quiet = false;

@@ -17,10 +17,11 @@ constexpr uint64_t kNoise = 4;         // use of the seed
 constexpr int64_t kNoisyItems = 1024;  // more make the curve no smoother
 constexpr int kReconstructed = 0;      // version of the crops
 
-std::vector<Joints> joints_of(const std::vector<Tensor>& motions) {
+std::vector<Joints> joints_of(const std::vector<Tensor>& motions, const Skeleton& skeleton) {
   std::vector<Joints> joints(motions.size());
   parallel_for(int64_t(motions.size()), 4, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) joints[size_t(i)] = features_to_joints(motions[size_t(i)].contiguous());
+    for (int64_t i = begin; i < end; ++i)
+      joints[size_t(i)] = features_to_joints(motions[size_t(i)].contiguous(), skeleton);
   });
   return joints;
 }
@@ -29,12 +30,13 @@ struct Plausibility {
   double skating = 0, penetration = 0, jitter = 0;
 };
 // Means over clips.
-Plausibility plausibility_of(const std::vector<Joints>& clips) {
+Plausibility plausibility_of(const std::vector<Joints>& clips, const Skeleton& skeleton) {
   std::vector<Plausibility> each(clips.size());
   parallel_for(int64_t(clips.size()), 4, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Joints& joints = clips[size_t(i)];
-      each[size_t(i)] = {100 * foot_skate_ratio(joints), floor_penetration(joints), kg::jitter(joints)};
+      each[size_t(i)] = {100 * foot_skate_ratio(joints, skeleton), floor_penetration(joints, skeleton),
+                         kg::jitter(joints, skeleton)};
     }
   });
   Plausibility mean;
@@ -55,7 +57,8 @@ std::vector<Tensor> with_noise(const std::vector<Tensor>& motions, const Tensor&
       const Tensor x = motions[size_t(i)].clone();
       const Philox random = draw(seed, i, kNoise);
       for (int64_t k = 0; k < x.numel(); ++k)
-        x.data<float>()[k] += float(level * random.normal(uint64_t(k)) * deviation.data<float>()[k % kFeatures]);
+        x.data<float>()[k] +=
+            float(level * random.normal(uint64_t(k)) * deviation.data<float>()[k % deviation.numel()]);
       noisy[size_t(i)] = x;
     }
   });
@@ -82,8 +85,9 @@ void EvaluationRun::reconstruction() {
   }
   const int64_t n = set_.size();
   const char* group = "reconstruction";
-  const std::vector<Joints> made_joints = joints_of(made);
-  const ReconstructionScores error = score_reconstruction(joints_of(same), made_joints);
+  const Skeleton& skeleton = set_.data.skeleton;
+  const std::vector<Joints> made_joints = joints_of(made, skeleton);
+  const ReconstructionScores error = score_reconstruction(joints_of(same, skeleton), made_joints, skeleton);
   row(group, "MPJPE, mm", n, 1, 1).model = single(error.mpjpe);
   row(group, "PA-MPJPE, mm", n, 1, 1).model = single(error.pa_mpjpe);
   row(group, "acceleration error, mm/frame^2", n, 1, 2).model = single(error.acceleration_error);
@@ -101,8 +105,9 @@ void EvaluationRun::reconstruction() {
 }
 
 void EvaluationRun::plausibility() {
-  const Plausibility truth = plausibility_of(joints_of(crops(kReconstructed)));
-  const Plausibility model = first_.empty() ? Plausibility{} : plausibility_of(joints_of(first_));
+  const Skeleton& skeleton = set_.data.skeleton;
+  const Plausibility truth = plausibility_of(joints_of(crops(kReconstructed), skeleton), skeleton);
+  const Plausibility model = first_.empty() ? Plausibility{} : plausibility_of(joints_of(first_, skeleton), skeleton);
   const auto add = [&](const char* name, double own, double real, int decimals, const char* remark) {
     ReportRow& r = row("plausibility", name, set_.size(), 1, decimals);
     if (!first_.empty()) r.model = single(own);
@@ -125,13 +130,14 @@ void EvaluationRun::displacement(const std::string& group) {
     real.push_back(truth.slice(0, 0, frames));
     made.push_back(motion.slice(0, 0, frames));
   }
-  const Displacement error =
-      mean_displacement(joints_of(real), joints_of(made), group == "between" ? between_frames : predicted_frames);
+  const Skeleton& skeleton = set_.data.skeleton;
+  const Displacement error = mean_displacement(joints_of(real, skeleton), joints_of(made, skeleton),
+                                               group == "between" ? between_frames : predicted_frames, skeleton);
   const auto add = [&](const char* name, double value, const char* remark) {
     ReportRow& r = row(group, name, set_.size(), 1);
     r.model = single(value), r.note = remark;
   };
-  const char* pose = "of poses as vectors of 66 numbers, as MotionGPT has it: about sqrt(22) times an error a joint";
+  const char* pose = "of poses as vectors of 3 J numbers, as MotionGPT has it: about sqrt(J) times an error a joint";
   add("ADE", error.ade, pose);
   add("FDE", error.fde, pose);
   add("ADE a joint, m", error.joint_ade, "");

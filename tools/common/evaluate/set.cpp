@@ -11,6 +11,7 @@ namespace kg::tools {
 namespace {
 
 constexpr int64_t kUnit = 4;                             // frames of one step of the evaluators
+constexpr int64_t kPublishedBatch = 32;                  // the published evaluation drops what does not fill one
 constexpr size_t kMotions = 512;                         // embedded at once
 constexpr uint64_t kLimit = 1, kCaption = 2, kCrop = 3;  // uses of the seed
 
@@ -32,10 +33,14 @@ int64_t seen_frames(const Tensor& motion) { return std::min(motion.size(0), kEva
 }  // namespace
 
 EvaluationSet load_evaluation_set(const std::filesystem::path& root, const std::string& split, int64_t limit,
-                                  uint64_t seed) {
+                                  uint64_t seed, bool published) {
   EvaluationSet set;
-  set.data = load_humanml3d(root, split);
+  set.data = load_humanml3d(root, split, {.drop_clip_on_bad_caption = published});
   set.seed = seed;
+  if (published && set.size() >= kPublishedBatch) {
+    set.left_over = set.size() % kPublishedBatch;
+    limit = std::min(limit > 0 ? limit : set.size(), set.size() - set.left_over);
+  }
   keep_some(set.data, limit, seed);
   CHECK_INPUT(set.size() >= kFewestItems, root.string(), ", split ", split, ": ", set.size(),
               " items to evaluate, at least ", kFewestItems, " are needed");
@@ -68,17 +73,18 @@ Tensor embed_motions(const Embedder& embedder, const std::vector<Tensor>& motion
           " are needed");
     CHECK(all_finite(motions[i].contiguous()), what, " ", i + 1, ": NaN or infinity in it");
   }
+  const int64_t width = embedder.statistics.mean.size(0);
   std::vector<Tensor> rows;
   for (size_t first = 0; first < motions.size(); first += kMotions) {
     const size_t n = std::min(kMotions, motions.size() - first);
-    const Tensor batch = Tensor::zeros({int64_t(n), kEvaluatedFrames, kFeatures});
+    const Tensor batch = Tensor::zeros({int64_t(n), kEvaluatedFrames, width});
     std::vector<int64_t> frames(n);
     parallel_for(int64_t(n), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const Tensor& motion = motions[first + size_t(i)];
         frames[size_t(i)] = seen_frames(motion);
         const Tensor x = normalize_features(motion.slice(0, 0, frames[size_t(i)]).contiguous(), embedder.statistics);
-        std::copy_n(x.data<float>(), x.numel(), batch.data<float>() + i * kEvaluatedFrames * kFeatures);
+        std::copy_n(x.data<float>(), x.numel(), batch.data<float>() + i * kEvaluatedFrames * width);
       }
     });
     rows.push_back(embedder.motions(batch, frames));
@@ -103,6 +109,7 @@ Tensor gather_rows(const Tensor& rows, const std::vector<int64_t>& which) {
 
 std::vector<Tensor> read_motions(const std::filesystem::path& folder, const EvaluationSet& set) {
   CHECK_INPUT(std::filesystem::is_directory(folder), folder.string(), ": no folder of this name");
+  const int64_t width = set.data.skeleton.features();
   std::vector<Tensor> motions;
   int64_t missing = 0;
   std::string example;
@@ -113,8 +120,8 @@ std::vector<Tensor> read_motions(const std::filesystem::path& folder, const Eval
       continue;
     }
     const Tensor motion = read_npy(path).to(Dtype::f32).contiguous();
-    CHECK_INPUT(motion.rank() == 2 && motion.size(1) == kFeatures, path.string(), ": expected features (frames, ",
-                kFeatures, "), found ", motion.shape());
+    CHECK_INPUT(motion.rank() == 2 && motion.size(1) == width, path.string(), ": expected features (frames, ", width,
+                ") of the skeleton ", set.data.skeleton.name, ", found ", motion.shape());
     CHECK_INPUT(motion.size(0) >= kUnit, path.string(), ": ", motion.size(0), " frames, at least ", kUnit,
                 " are needed");
     CHECK_INPUT(all_finite(motion), path.string(), ": NaN or infinity in it");

@@ -26,6 +26,7 @@ inline constexpr int64_t kFewestItems = 3;        // R-Precision top 3 needs the
 struct EvaluationSet {
   Dataset data;
   uint64_t seed = 0;
+  int64_t left_over = 0;   // items that fill no batch of 32, dropped under the published protocol
   std::vector<int> first;  // of item i in the list of all captions
 
   int64_t size() const { return int64_t(data.items.size()); }
@@ -35,9 +36,10 @@ struct EvaluationSet {
   Crop crop(int64_t i, int version) const;
   Tensor cropped(int64_t i, int version) const;
 };
-// The first `limit` items in a random order where limit > 0.
+// The first `limit` items in a random order where limit > 0. `published`: what is read is what the published evaluation
+// reads: no clip with a bad caption line, and whole batches of 32 items.
 EvaluationSet load_evaluation_set(const std::filesystem::path& root, const std::string& split, int64_t limit,
-                                  uint64_t seed);
+                                  uint64_t seed, bool published = false);
 
 // Rows for motions (T, 263); what is beyond 196 frames is not seen. An Error that says `what` and the number of the
 // motion for one that is not finite or has fewer than 4 frames.

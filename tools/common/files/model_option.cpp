@@ -69,8 +69,8 @@ void ModelOption::add_model(Cli& cli, const char* names, const char* help, bool 
   if (required) option.required();
 }
 
-void ModelOption::add_knobs(Cli& cli) {
-  cli.group("Sampling");
+void ModelOption::add_knobs(Cli& cli, bool advanced) {
+  cli.group("Sampling", advanced);
   for (const System& system : systems()) {
     const bool shown = !hinted_ || hinted_ == &system;
     settings_.push_back(shown ? system.settings() : nullptr);

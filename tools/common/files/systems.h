@@ -29,7 +29,7 @@ template <class T>
 System system_of() {
   struct SettingsOf : SystemSettings {
     typename T::Settings value;
-    void add_to(Cli& cli) override { cli.add_fields(value, "", true); }
+    void add_to(Cli& cli) override { cli.add_fields(value, true); }
   };
   System system;
   static_cast<SystemInfo&>(system) = T::info();
@@ -54,7 +54,8 @@ class ModelOption {
  public:
   ModelOption(int argc, char** argv);
   void add_model(Cli& cli, const char* names, const char* help, bool required);
-  void add_knobs(Cli& cli);  // group "Sampling" and the place of a pretrained text encoder
+  // Group "Sampling" and the place of a pretrained text encoder; in --help, or in --help-all only.
+  void add_knobs(Cli& cli, bool advanced = false);
 
   bool given() const { return !path.empty(); }
   // Opened and on the device. Errors (input) for a file that is none of a system.

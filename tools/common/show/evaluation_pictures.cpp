@@ -37,11 +37,12 @@ std::string number(double value) {
 
 HtmlSection section_of(const Case& c, const EvaluationSet& set) {
   const Item& item = set.item(c.item);
+  const Skeleton& skeleton = set.data.skeleton;
   HtmlSection section;
   section.title = item.captions[size_t(c.caption)].text;
   section.text = item.name + ", text-motion distance " + number(c.distance);
-  section.motions.push_back({"model", item.name, features_to_joints(c.motion), kFps});
-  section.motions.push_back({"ground truth", item.name, features_to_joints(item.features), kFps});
+  section.motions.push_back({"model", item.name, features_to_joints(c.motion, skeleton), skeleton.fps});
+  section.motions.push_back({"ground truth", item.name, features_to_joints(item.features, skeleton), skeleton.fps});
   return section;
 }
 

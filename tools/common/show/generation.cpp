@@ -88,17 +88,28 @@ void write_motion(const std::filesystem::path& folder, const Generated& m, const
   if (formats.gif) write_gif(folder / (m.name + ".gif"), m.joints, skeleton.fps, m.prompt);
 }
 
-int64_t parse_length(const std::string& text, const TextToMotion& model) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+MotionLength parse_length(const std::string& text) {
+  if (text.empty()) return {};
+  MotionLength length;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length.value);
   const std::string unit(end, text.data() + text.size());
-  if (error != std::errc() || (unit != "s" && unit != "f") || !(value > 0))
+  if (error != std::errc() || (unit != "s" && unit != "f") || !(length.value > 0))
     fail(ErrorCode::usage, "--length \"", text, "\" must be seconds or frames, such as 4s or 80f");
-  const double fps = model.skeleton().fps, frames = std::ceil(std::min(unit == "s" ? value * fps : value, 1e9));
-  const int64_t most = model.max_frames();
-  if (frames > double(most))
-    fail(ErrorCode::usage, "--length of ", int64_t(frames), " frames is above this model's ", most, " (",
-         double(most) / fps, " s)");
+  length.seconds = unit == "s";
+  return length;
+}
+
+int64_t frames_of(const MotionLength& length, const TextToMotion& model) {
+  if (length.value == 0) {
+    if (!model.abilities().own_length)
+      fail(ErrorCode::usage, "this model does not decide how long a motion is; say so with --length, such as 4s");
+    return 0;
+  }
+  const double fps = model.skeleton().fps, most = double(model.max_frames());
+  const double frames = std::ceil(std::min(length.seconds ? length.value * fps : length.value, 1e9));
+  if (frames > most)
+    fail(ErrorCode::usage, "--length of ", int64_t(frames), " frames is above this model's ", int64_t(most), " (",
+         most / fps, " s)");
   return int64_t(frames);
 }
 

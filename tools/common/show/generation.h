@@ -38,8 +38,14 @@ OutputFormats parse_formats(const std::string& list);
 void write_motion(const std::filesystem::path& folder, const Generated& motion, const OutputFormats& formats,
                   const Skeleton& skeleton);
 
-// "4s" or "80f" to frames of a model, at most max_frames() of it; an Error (usage) otherwise.
-int64_t parse_length(const std::string& text, const TextToMotion& model);
+// "4s" or "80f"; an Error (usage) otherwise.
+struct MotionLength {
+  double value = 0;  // 0: the model decides
+  bool seconds = false;
+};
+MotionLength parse_length(const std::string& text);
+// In frames of a model; an Error (usage) beyond its max_frames(), and where it does not decide and is not told.
+int64_t frames_of(const MotionLength& length, const TextToMotion& model);
 
 // An Error (input) for a prompt without a word or that is not UTF-8.
 void check_prompts(const std::vector<std::string>& prompts);

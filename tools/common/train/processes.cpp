@@ -59,7 +59,7 @@ int run_as_rank(JoinedGroup& group, const std::function<int()>& body) {
 }  // namespace
 
 int run_parallel_main(int argc, char** argv, const std::function<int(int, char**)>& body) {
-  return run_main(argc, argv, [&](int count, char** arguments) {
+  return run_guarded(argc, argv, [&](int count, char** arguments) {
     if (!launched_together()) return body(count, arguments);
     // mpirun sends it to all as soon as one ends; the training loop, which heeds it,
     // puts its own handler in this place.

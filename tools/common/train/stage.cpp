@@ -1,7 +1,9 @@
 #include "tools/common/train/stage.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -69,6 +71,7 @@ class Training {
   std::vector<Figure> step(int64_t i);
   std::vector<Figure> read(const std::vector<Tensor>& results, const StepBatch& batch, double lr);
   void begin(const Json& config);
+  void continue_log();
   std::vector<Figure> validate();
   TensorFile checkpoint();
   void save(const std::filesystem::path& path);
@@ -87,6 +90,7 @@ class Training {
   CapturedStep captured_;
   Prefetch batches_;
   TrainingState state_;
+  std::vector<std::string> columns_;  // of the log
   std::optional<CsvLog> csv_;
 };
 
@@ -163,10 +167,8 @@ void Training::check_finite(const std::vector<Figure>& figures) const {
 
 // ---- what stands around it
 int64_t Training::steps_of(const Stage& stage) {
-  const int64_t steps =
-      stage.recipe.max_iters > 0 ? stage.recipe.max_iters : stage.recipe.epochs * stage.batches_per_epoch;
-  if (steps <= 0) fail(ErrorCode::usage, stage.name, ": --max-iters 0 needs --epochs, or a preset that counts in them");
-  return steps;
+  const Recipe& r = stage.recipe;
+  return r.max_iters > 0 ? r.max_iters : r.epochs * stage.batches_per_epoch;
 }
 
 // From the beginning, or from the last checkpoint.
@@ -193,12 +195,25 @@ void Training::begin(const Json& config) {
     state_ = unpack_training_state(file.metadata, source);
   }
   if (leads()) folder_.write_config(config);
+  if (leads() && folder_.resuming()) continue_log();
   std::vector<double> alike{double(state_.iteration), double(state_.random.position)};
   for (auto& o : optimizers_) alike.push_back(sum(o->adam.parameters().values()).item());
   check_alike(alike);
   default_generator() = state_.random;
   // Each rank its own dropout; rank 0 draws what one process would, and its place is what is saved.
   if (!leads()) default_generator().seed = mix(state_.random.seed, uint64_t(world().rank()));
+}
+
+// The log of a run keeps its columns; an older one may have fewer.
+void Training::continue_log() {
+  columns_ = read_csv(folder_.log()).columns;
+  columns_.erase(columns_.begin());  // the iteration
+  std::vector<std::string> end{"lr"};
+  end.insert(end.end(), stage_.validation.begin(), stage_.validation.end());
+  CHECK_INPUT(columns_.size() > end.size() && std::equal(end.rbegin(), end.rend(), columns_.rbegin()),
+              folder_.log().string(), " is the log of another training: its columns do not end with lr and what is ",
+              "validated here");
+  csv_.emplace(folder_.log(), columns_, state_.iteration);
 }
 
 // Of the averages, where there are any.
@@ -246,14 +261,17 @@ void Training::save(const std::filesystem::path& path) {
 
 void Training::log(const std::vector<Figure>& figures, const std::vector<Figure>& validated, Progress& progress) {
   if (!leads()) return;
-  std::vector<std::string> columns;
-  std::vector<double> row;
+  std::map<std::string, double> values;
   std::vector<ProgressFigure> shown;
-  for (const Figure& f : figures) columns.push_back(f.name), row.push_back(f.value), shown.push_back({f.name, f.value});
-  columns.insert(columns.end(), stage_.validation.begin(), stage_.validation.end());
-  for (const Figure& f : validated) row.push_back(f.value);
-  row.resize(columns.size(), std::nan(""));
-  if (!csv_) csv_.emplace(folder_.log(), columns, folder_.resuming() ? state_.iteration - 1 : -1);
+  for (const Figure& f : figures) values[f.name] = f.value, shown.push_back({f.name, f.value});
+  for (const Figure& f : validated) values[f.name] = f.value;
+  if (!csv_) {  // of a new run
+    for (const Figure& f : figures) columns_.push_back(f.name);
+    columns_.insert(columns_.end(), stage_.validation.begin(), stage_.validation.end());
+    csv_.emplace(folder_.log(), columns_);
+  }
+  std::vector<double> row;
+  for (const std::string& column : columns_) row.push_back(values.contains(column) ? values[column] : std::nan(""));
   csv_->row(state_.iteration, row);
   progress.update(state_.iteration, shown, recipe_.batch);
 }
@@ -304,6 +322,8 @@ RunFolder open_run_folder(const RunOptions& run) {
 }
 
 Part part_of_batch(const Recipe& recipe) {
+  if (recipe.max_iters == 0 && recipe.epochs == 0)
+    fail(ErrorCode::usage, "--max-iters 0 counts in epochs: give --epochs as well");
   if (recipe.batch < world().size())
     fail(ErrorCode::usage, "--batch-size ", recipe.batch, " cannot be shared by ", world().size(),
          " processes: give at least one item to each, or start fewer");
