@@ -183,7 +183,7 @@ void Training::begin(const Json& config) {
       const FlatParameters& flat = o->adam.parameters();
       if (o->average) {  // the file's weights are the averages; those in training lie beside them
         o->average->restart();
-        load_strict(flat.cut(flat.values(), "raw."), extract(file, o->prefix() + "raw."), source);
+        load_strict(flat.cut(flat.values()), extract(file, o->prefix() + "raw."), source);
       }
       flat.use_values(false);
       NamedTensors state;
@@ -247,6 +247,8 @@ TensorFile Training::checkpoint() {
     averages.push_back(std::make_unique<Ema::Swap>(*o->average));
   }
   TensorFile file = stage_.save();
+  if (!averages.empty())  // the file may share memory with the weights, which now come back
+    for (auto& [name, tensor] : file.tensors) tensor = tensor.clone();
   averages.clear();
   for (auto& o : optimizers_) append(file, o->prefix(), o->adam.state());
   append(file, "", raw);
