@@ -1,7 +1,8 @@
-// Inverse kinematics from 22 positions and the text of the BVH file.
-// Pelvis and chest take their full orientation from the hip and collar axes; every other joint swings its one bone from
-// the parent's frame by the shortest rotation. A joint turns all its children alike, so the children of pelvis and
-// chest carry position channels as well: they keep hips and collars exact when these move against each other.
+// Inverse kinematics from positions and the text of the BVH file.
+// A joint with several children takes its full orientation from two directions across them, as pelvis and chest do from
+// hips, collars and spine; every other joint swings its one bone from the parent's frame by the shortest rotation. A joint
+// turns all its children alike, so children with siblings carry position channels as well: they keep hips and collars
+// exact when these move against each other.
 #include "data/export/bvh_writer.h"
 
 #include <algorithm>
@@ -15,30 +16,6 @@ namespace kg {
 namespace {
 
 constexpr double kCentimetres = 100;
-
-// Directions of the bones in the T-pose; those below pelvis and chest are measured on the motion instead.
-constexpr std::array<Vec3, kJoints> kTPose = {{{0, 0, 0}, {0, 0, 0},  {0, 0, 0},  {0, 0, 0},  {0, -1, 0},  {0, -1, 0},
-                                               {0, 1, 0}, {0, -1, 0}, {0, -1, 0}, {0, 1, 0},  {0, -.4, 1}, {0, -.4, 1},
-                                               {0, 0, 0}, {0, 0, 0},  {0, 0, 0},  {0, 1, .4}, {1, 0, 0},   {-1, 0, 0},
-                                               {1, 0, 0}, {-1, 0, 0}, {1, 0, 0},  {-1, 0, 0}}};
-
-int parent_of(int joint) { return humanml3d().parents[joint]; }
-bool below_branch(int joint) { return parent_of(joint) == kPelvis || parent_of(joint) == kSpine3; }
-
-// The one child that a joint's rotation aims at, or -1 at an end of the hierarchy.
-int only_child(int joint) {
-  for (int j = 1; j < kJoints; ++j)
-    if (parent_of(j) == joint) return j;
-  return -1;
-}
-
-// From the end joints to the end of the body part in the T-pose, metres.
-Vec3 end_site(int joint) {
-  if (joint == kHead) return {0, .18, 0};
-  if (joint == kLeftWrist) return {.16, 0, 0};
-  if (joint == kRightWrist) return {-.16, 0, 0};
-  return {0, 0, .06};
-}
 
 // The rotation whose columns are the axes (x, y, z).
 Quat from_axes(const Vec3& x, const Vec3& y, const Vec3& z) {
@@ -82,39 +59,118 @@ Vec3 euler_zxy(const Quat& q, const Vec3& before) {
   return length(one - before) <= length(two - before) ? one : two;
 }
 
-// Global rotation of every joint in one frame, given the rest offsets and the frame before.
-std::array<Quat, kJoints> solve(const Pose& pose, const std::array<Vec3, kJoints>& offsets,
-                                const std::array<Quat, kJoints>& before) {
-  std::array<Quat, kJoints> global;
-  for (int j = 0; j < kJoints; ++j) {
-    const Quat parent = j == kPelvis ? Quat{} : global[parent_of(j)];
-    const int child = only_child(j);
-    if (j == kPelvis)
-      global[j] = frame_of(pose[kLeftHip] - pose[kRightHip], pose[kSpine1] - pose[kPelvis], before[j]);
-    else if (j == kSpine3)
-      global[j] = frame_of(pose[kLeftCollar] - pose[kRightCollar], pose[kNeck] - pose[kSpine3], before[j]);
-    else if (child >= 0)
-      global[j] = normalize(swing(rotate(parent, offsets[child]), pose[child] - pose[j]) * parent);
+// What the file says of a skeleton, and its inverse kinematics.
+class Rig {
+ public:
+  explicit Rig(const Skeleton& skeleton)
+      : skeleton_(skeleton),
+        rest_(skeleton.rest_directions),
+        children_(size()),
+        offsets_(size()),
+        rest_frames_(size()) {
+    for (int j = 1; j < skeleton.joints(); ++j) children_[parent(j)].push_back(j);
+    if (skeleton.joint_names == humanml3d().joint_names)
+      set_t_pose();
     else
-      global[j] = parent;
+      keep_left_at_plus_x();
+    Pose pose(size());
+    for (std::size_t j = 1; j < size(); ++j) pose[j] = pose[parent(j)] + rest_[j];
+    for (std::size_t j = 0; j < size(); ++j)
+      if (children_[j].size() > 1) rest_frames_[j] = frame_across(pose, j, {});
   }
-  return global;
-}
 
-// Mean bone lengths along the T-pose; below pelvis and chest the mean place in their frame.
-std::array<Vec3, kJoints> rest_offsets(const Joints& joints) {
-  std::array<Vec3, kJoints> offsets{};
-  std::array<Quat, kJoints> global;
-  for (const Pose& pose : joints) {
-    global = solve(pose, offsets, global);  // only pelvis and chest are used, and they need no offsets
-    for (int j = 1; j < kJoints; ++j) {
-      const Vec3 bone = pose[j] - pose[parent_of(j)];
-      offsets[j] += below_branch(j) ? rotate(inverse(global[parent_of(j)]), bone) : normalize(kTPose[j]) * length(bone);
-    }
+  std::size_t size() const { return skeleton_.parents.size(); }
+  std::size_t parent(std::size_t j) const { return static_cast<std::size_t>(skeleton_.parents[j]); }
+  const std::vector<int>& children(std::size_t j) const { return children_[j]; }
+  const std::vector<Vec3>& offsets() const { return offsets_; }
+  bool has_positions(std::size_t j) const { return j == 0 || children_[parent(j)].size() > 1; }
+  std::string name(std::size_t j) const {
+    std::string name = skeleton_.joint_names[j];
+    std::replace(name.begin(), name.end(), ' ', '_');  // a name of the file ends at a space
+    return name;
   }
-  for (Vec3& offset : offsets) offset = offset / static_cast<double>(joints.size());
-  return offsets;
-}
+
+  // Global rotation of every joint in one frame, given that of the frame before.
+  std::vector<Quat> solve(const Pose& pose, const std::vector<Quat>& before) const {
+    std::vector<Quat> global(size());
+    for (std::size_t j = 0; j < size(); ++j) {
+      const Quat above = j == 0 ? Quat{} : global[parent(j)];
+      global[j] = above;
+      if (children_[j].size() > 1) {
+        global[j] = frame_across(pose, j, before[j] * rest_frames_[j]) * inverse(rest_frames_[j]);
+      } else if (children_[j].size() == 1) {
+        const auto child = static_cast<std::size_t>(children_[j][0]);
+        global[j] = normalize(swing(rotate(above, offsets_[child]), pose[child] - pose[j]) * above);
+      }
+    }
+    return global;
+  }
+
+  // Mean bone lengths along the rest pose; of children with siblings the mean place in their parent's frame.
+  void measure(const Joints& joints) {
+    std::vector<Vec3> sums(size());
+    std::vector<Quat> global(size());
+    for (const Pose& pose : joints) {
+      global = solve(pose, global);  // only joints with several children are used, and they need no offsets
+      for (std::size_t j = 1; j < size(); ++j) {
+        const Vec3 bone = pose[j] - pose[parent(j)];
+        sums[j] += has_positions(j) ? rotate(inverse(global[parent(j)]), bone) : normalize(rest_[j]) * length(bone);
+      }
+    }
+    for (std::size_t j = 0; j < size(); ++j) offsets_[j] = sums[j] / static_cast<double>(joints.size());
+  }
+
+  // From a joint at an end of the tree to the end of that part of the body, metres.
+  Vec3 end_site(std::size_t j) const { return ends_.empty() ? offsets_[j] * .5 : ends_[j]; }
+
+ private:
+  // HumanML3D's rest pose lets the arms hang; programs that read BVH expect them spread.
+  void set_t_pose() {
+    rest_[kLeftFoot] = rest_[kRightFoot] = {0, -.4, 1};
+    rest_[kHead] = {0, 1, .4};
+    for (const int j : {kLeftShoulder, kLeftElbow, kLeftWrist}) rest_[j] = {1, 0, 0};
+    for (const int j : {kRightShoulder, kRightElbow, kRightWrist}) rest_[j] = {-1, 0, 0};
+    ends_.assign(size(), {0, 0, .06});
+    ends_[kHead] = {0, .18, 0};
+    ends_[kLeftWrist] = {.16, 0, 0};
+    ends_[kRightWrist] = {-.16, 0, 0};
+  }
+
+  // Some rest poses, KIT-ML's among them, have the side at +x that is the right one in the motions.
+  void keep_left_at_plus_x() {
+    const auto x = [&](int joint) {
+      double sum = 0;
+      for (int j = joint; j > 0; j = skeleton_.parents[j]) sum += rest_[j].x;
+      return sum;
+    };
+    if (x(skeleton_.hips[0]) < x(skeleton_.hips[1]))
+      for (Vec3& direction : rest_) direction.x = -direction.x;
+  }
+
+  // The frame of a joint with several children. x goes from the second of two children that mirror each other to the
+  // first, y towards another child or, where there is none, on along the joint's own bone. Without such a pair the
+  // bones to the first two children stand for both.
+  Quat frame_across(const Pose& pose, std::size_t j, const Quat& before) const {
+    const std::vector<int>& c = children_[j];
+    for (const int a : c) {
+      const int b = skeleton_.mirror[a];
+      if (b <= a || skeleton_.parents[b] != static_cast<int>(j)) continue;
+      const auto other = std::find_if(c.begin(), c.end(), [&](int child) { return child != a && child != b; });
+      const Vec3 up = other != c.end() ? pose[*other] - pose[j]
+                      : j > 0          ? pose[j] - pose[parent(j)]
+                                       : pose[j] * 2 - pose[a] - pose[b];
+      return frame_of(pose[a] - pose[b], up, before);
+    }
+    return frame_of(pose[c[0]] - pose[j], pose[c[1]] - pose[j], before);
+  }
+
+  const Skeleton& skeleton_;
+  std::vector<Vec3> rest_;  // directions of the bones
+  std::vector<std::vector<int>> children_;
+  std::vector<Vec3> offsets_;      // metres
+  std::vector<Quat> rest_frames_;  // frame_across of the rest pose
+  std::vector<Vec3> ends_;
+};
 
 void append_number(std::string& text, double value, int decimals) {
   char buffer[64];
@@ -127,52 +183,50 @@ void append_vector(std::string& text, const Vec3& v, int decimals) {
   for (const double value : {v.x, v.y, v.z}) append_number(text += ' ', value, decimals);
 }
 
-void append_joint(std::string& text, int joint, const std::array<Vec3, kJoints>& offsets, int depth) {
+void append_joint(std::string& text, const Rig& rig, std::size_t joint, int depth) {
   const std::string indent(static_cast<std::size_t>(depth), '\t');
-  const bool positions = joint == kPelvis || below_branch(joint);
-  text += indent + (joint == kPelvis ? "ROOT " : "JOINT ") + humanml3d().joint_names[joint] + "\n" + indent + "{\n";
-  append_vector(text += indent + "\tOFFSET", offsets[joint] * kCentimetres, 6);
-  text += "\n" + indent + (positions ? "\tCHANNELS 6 Xposition Yposition Zposition" : "\tCHANNELS 3");
+  text += indent + (joint == 0 ? "ROOT " : "JOINT ") + rig.name(joint) + "\n" + indent + "{\n";
+  append_vector(text += indent + "\tOFFSET", rig.offsets()[joint] * kCentimetres, 6);
+  text += "\n" + indent + (rig.has_positions(joint) ? "\tCHANNELS 6 Xposition Yposition Zposition" : "\tCHANNELS 3");
   text += " Zrotation Xrotation Yrotation\n";
-  for (int child = 1; child < kJoints; ++child)
-    if (parent_of(child) == joint) append_joint(text, child, offsets, depth + 1);
-  if (only_child(joint) < 0) {
+  for (const int child : rig.children(joint)) append_joint(text, rig, static_cast<std::size_t>(child), depth + 1);
+  if (rig.children(joint).empty()) {
     append_vector(text += indent + "\tEnd Site\n" + indent + "\t{\n" + indent + "\t\tOFFSET",
-                  end_site(joint) * kCentimetres, 6);
+                  rig.end_site(joint) * kCentimetres, 6);
     text += "\n" + indent + "\t}\n";
   }
   text += indent + "}\n";
 }
 
 // Depth first: the order in which the hierarchy names its channels.
-void append_order(std::vector<int>& order, int joint) {
+void append_order(std::vector<std::size_t>& order, const Rig& rig, std::size_t joint) {
   order.push_back(joint);
-  for (int child = 1; child < kJoints; ++child)
-    if (parent_of(child) == joint) append_order(order, child);
+  for (const int child : rig.children(joint)) append_order(order, rig, static_cast<std::size_t>(child));
 }
 
 }  // namespace
 
-std::string encode_bvh(const Joints& joints, double fps) {
-  check_motion(joints, fps, "bvh");
-  const std::array<Vec3, kJoints> offsets = rest_offsets(joints);
+std::string encode_bvh(const Joints& motion, double fps, const Skeleton& skeleton) {
+  const Joints joints = checked_metres(motion, fps, skeleton, "bvh");
+  Rig rig(skeleton);
+  rig.measure(joints);
   std::string text = "HIERARCHY\n";
-  append_joint(text, kPelvis, offsets, 0);
+  append_joint(text, rig, 0, 0);
   text += "MOTION\nFrames: " + std::to_string(joints.size()) + "\nFrame Time: ";
   append_number(text, 1 / fps, 8);
   text += '\n';
 
-  std::vector<int> order;
-  append_order(order, kPelvis);
-  std::array<Quat, kJoints> global;
-  std::array<Vec3, kJoints> angles{};
+  std::vector<std::size_t> order;
+  append_order(order, rig, 0);
+  std::vector<Quat> global(rig.size());
+  std::vector<Vec3> angles(rig.size());
   for (const Pose& pose : joints) {
-    global = solve(pose, offsets, global);
+    global = rig.solve(pose, global);
     std::string line;
-    for (const int j : order) {
-      const Quat to_parent = j == kPelvis ? Quat{} : inverse(global[parent_of(j)]);
-      const Vec3 origin = j == kPelvis ? Vec3{} : pose[parent_of(j)];
-      if (j == kPelvis || below_branch(j)) append_vector(line, rotate(to_parent, pose[j] - origin) * kCentimetres, 5);
+    for (const std::size_t j : order) {
+      const Quat to_parent = j == 0 ? Quat{} : inverse(global[rig.parent(j)]);
+      const Vec3 origin = j == 0 ? Vec3{} : pose[rig.parent(j)];
+      if (rig.has_positions(j)) append_vector(line, rotate(to_parent, pose[j] - origin) * kCentimetres, 5);
       angles[j] = euler_zxy(to_parent * global[j], angles[j]);
       append_vector(line, angles[j], 5);
     }
@@ -181,8 +235,8 @@ std::string encode_bvh(const Joints& joints, double fps) {
   return text;
 }
 
-void write_bvh(const std::filesystem::path& path, const Joints& joints, double fps) {
-  write_file_atomically(path, encode_bvh(joints, fps), false);
+void write_bvh(const std::filesystem::path& path, const Joints& joints, double fps, const Skeleton& skeleton) {
+  write_file_atomically(path, encode_bvh(joints, fps, skeleton), false);
 }
 
 }  // namespace kg

@@ -1,4 +1,5 @@
-// Joints -> BVH: the 22 joints as a hierarchy in a T-pose, centimetres, y up, angles in degrees (Z X Y channels).
+// Joints -> BVH: the skeleton as a hierarchy in its rest pose (HumanML3D's in a T-pose), centimetres, y up, angles in
+// degrees (Z X Y channels).
 // Bone lengths are the motion's means, so a motion whose bones keep their length comes back exactly.
 #pragma once
 
@@ -9,7 +10,8 @@
 
 namespace kg {
 
-std::string encode_bvh(const Joints& joints, double fps = kFps);
-void write_bvh(const std::filesystem::path& path, const Joints& joints, double fps = kFps);
+std::string encode_bvh(const Joints& joints, double fps = kFps, const Skeleton& skeleton = humanml3d());
+void write_bvh(const std::filesystem::path& path, const Joints& joints, double fps = kFps,
+               const Skeleton& skeleton = humanml3d());
 
 }  // namespace kg

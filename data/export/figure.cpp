@@ -15,47 +15,54 @@ Vec3 unit_or(const Vec3& v, const Vec3& otherwise) {
 
 }  // namespace
 
-BodyPose body_pose(const Pose& pose) {
-  constexpr double kHand = .085, kSkullAbove = .055, kFaceForward = .092, kFaceAside = .045;
-  BodyPose body;
-  std::copy_n(pose.begin(), kJoints, body.begin());
-  body[kLeftHand] = pose[kLeftWrist] + unit_or(pose[kLeftWrist] - pose[kLeftElbow], {}) * kHand;
-  body[kRightHand] = pose[kRightWrist] + unit_or(pose[kRightWrist] - pose[kRightElbow], {}) * kHand;
-  // The head looks where the shoulders do, upright along neck and spine.
-  const Vec3 up = unit_or(pose[kHead] - pose[kSpine3], {0, 1, 0});
-  const Vec3 left = unit_or(pose[kLeftShoulder] - pose[kRightShoulder], {1, 0, 0});
-  const Vec3 forward = unit_or(cross(left, up), {0, 0, 1});
-  body[kSkull] = pose[kHead] + up * kSkullAbove;
-  body[kFaceLeft] = body[kSkull] + forward * kFaceForward + left * kFaceAside;
-  body[kFaceRight] = body[kSkull] + forward * kFaceForward - left * kFaceAside;
-  return body;
+BodyPose body_pose(const Body& body, const Pose& pose) {
+  BodyPose out = pose;
+  for (const BodyPoint& p : body.points)
+    out.push_back(pose[p.joint] + unit_or(pose[p.joint] - pose[p.from], {}) * p.beyond);
+  if (body.head) {
+    const Head& head = *body.head;
+    const Vec3 up = unit_or(pose[head.joint] - pose[head.chest], {0, 1, 0});
+    const Vec3 left = unit_or(pose[head.left] - pose[head.right], {1, 0, 0});
+    const Vec3 forward = unit_or(cross(left, up), {0, 0, 1});
+    const Vec3 skull = pose[head.joint] + up * head.above;
+    for (const Vec3& p : {skull, skull + forward * head.forward + left * head.aside,
+                          skull + forward * head.forward - left * head.aside})
+      out.push_back(p);
+  }
+  return out;
 }
 
-Vec3 facing(const Pose& pose) {
-  const Vec3 left = pose[kLeftHip] - pose[kRightHip] + pose[kLeftShoulder] - pose[kRightShoulder];
+Vec3 facing(const Pose& pose, const Skeleton& skeleton) {
+  const auto& [left_hip, right_hip] = skeleton.hips;
+  const auto& [left_shoulder, right_shoulder] = skeleton.shoulders;
+  const Vec3 left = pose[left_hip] - pose[right_hip] + pose[left_shoulder] - pose[right_shoulder];
   return unit_or(cross({left.x, 0, left.z}, {0, 1, 0}), {0, 0, 1});
 }
 
-double ground_height(const Joints& joints) {
+double ground_height(const Joints& joints, double size) {
   constexpr double kSole = .02;
   std::vector<double> lowest;
   for (const Pose& pose : joints)
     lowest.push_back(std::min_element(pose.begin(), pose.end(), [](auto& a, auto& b) { return a.y < b.y; })->y);
   const auto low = lowest.begin() + static_cast<std::ptrdiff_t>(lowest.size() / 20);
   std::nth_element(lowest.begin(), low, lowest.end());
-  return *low - kSole;
+  return *low - kSole * size;
 }
 
-void check_motion(const Joints& joints, double fps, const char* who) {
+Joints checked_metres(const Joints& joints, double fps, const Skeleton& skeleton, const char* who) {
   CHECK(!joints.empty(), "[", who, "] a motion without frames cannot be shown");
   CHECK(fps > 0 && std::isfinite(fps), "[", who, "] frames a second must be above 0, are ", fps);
-  for (std::size_t t = 0; t < joints.size(); ++t) {
-    CHECK(joints[t].size() == kJoints, "[", who, "] frame ", t, " has ", joints[t].size(), " joints, HumanML3D's ",
-          kJoints, " are drawn");
-    for (int j = 0; j < kJoints; ++j)
-      CHECK(std::isfinite(dot(joints[t][j], joints[t][j])), "[", who, "] frame ", t, ", joint ",
-            humanml3d().joint_names[j], " has no finite position");
+  Joints out = joints;
+  for (std::size_t t = 0; t < out.size(); ++t) {
+    CHECK(out[t].size() == skeleton.parents.size(), "[", who, "] frame ", t, " has ", out[t].size(),
+          " joints, the skeleton ", skeleton.name, " has ", skeleton.joints());
+    for (std::size_t j = 0; j < out[t].size(); ++j) {
+      CHECK(std::isfinite(dot(out[t][j], out[t][j])), "[", who, "] frame ", t, ", joint ", skeleton.joint_names[j],
+            " has no finite position");
+      out[t][j] = out[t][j] * skeleton.metres_per_unit;
+    }
   }
+  return out;
 }
 
 }  // namespace kg

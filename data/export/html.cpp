@@ -1,5 +1,5 @@
-// The page around the player. Motions are embedded as base64 of little-endian int16, (frames, 22, 3), in units of at
-// least 0.1 mm about the middle of the motion's box.
+// The page around the player. Motions are embedded as base64 of little-endian int16, (frames, joints, 3), in units of at
+// least 0.1 mm about the middle of the motion's box; each names its body, of which a page has one a skeleton.
 #include "data/export/html.h"
 
 #include <algorithm>
@@ -46,11 +46,10 @@ std::string base64(const std::string& bytes) {
   return out;
 }
 
-json encode_motion(const HtmlMotion& motion) {
-  check_motion(motion.joints, motion.fps, "html");
-  Vec3 low = motion.joints[0][0], high = low, ahead;
-  for (const Pose& pose : motion.joints) {
-    ahead += facing(pose);
+json encode_motion(const Joints& joints, const HtmlMotion& motion, std::size_t body, double size) {
+  Vec3 low = joints[0][0], high = low, ahead;
+  for (const Pose& pose : joints) {
+    ahead += facing(pose, motion.skeleton);
     for (const Vec3& p : pose) {
       low = {std::min(low.x, p.x), std::min(low.y, p.y), std::min(low.z, p.z)};
       high = {std::max(high.x, p.x), std::max(high.y, p.y), std::max(high.z, p.z)};
@@ -59,35 +58,62 @@ json encode_motion(const HtmlMotion& motion) {
   const Vec3 middle = (low + high) / 2, reach = (high - low) / 2;
   const double unit = std::max(1e-4, std::max({reach.x, reach.y, reach.z}) / 32767);
   std::string bytes;
-  for (const Pose& pose : motion.joints)
+  for (const Pose& pose : joints)
     for (const Vec3& p : pose)
       for (const double value : {p.x - middle.x, p.y - middle.y, p.z - middle.z}) {
         const auto steps = static_cast<std::uint16_t>(std::lround(value / unit));
         bytes += static_cast<char>(steps & 255);
         bytes += static_cast<char>(steps >> 8);
       }
-  return {{"frames", motion.joints.size()},
+  return {{"body", body},
+          {"frames", joints.size()},
           {"fps", motion.fps},
           {"unit", unit},
           {"middle", {middle.x, middle.y, middle.z}},
-          {"ground", ground_height(motion.joints)},
+          {"ground", ground_height(joints, size)},
           {"azimuth", std::atan2(ahead.x, ahead.z)},
           {"joints", base64(bytes)}};
 }
 
-json encode_limbs() {
-  json limbs = json::array();
-  for (const Limb& limb : kLimbs) {
+json encode_body(const Body& body, int joints) {
+  json limbs = json::array(), points = json::array(), head;
+  for (const Limb& limb : body.limbs) {
     const Color color = side_color(limb.side);
     limbs.push_back({{"a", limb.a},
                      {"b", limb.b},
                      {"ra", limb.radius_a},
                      {"rb", limb.radius_b},
-                     {"face", limb.side == BodySide::face},
                      {"color", {color.r, color.g, color.b}}});
   }
-  return limbs;
+  for (const BodyPoint& p : body.points) points.push_back({{"from", p.from}, {"joint", p.joint}, {"beyond", p.beyond}});
+  if (body.head) {
+    const Head& h = *body.head;
+    head = {{"joint", h.joint}, {"chest", h.chest},     {"left", h.left},  {"right", h.right},
+            {"above", h.above}, {"forward", h.forward}, {"aside", h.aside}};
+  }
+  return {{"joints", joints}, {"limbs", limbs},    {"points", points},
+          {"head", head},     {"size", body.size}, {"height", body.height}};
 }
+
+// The bodies of a page and its motions, as the player reads them.
+class PageData {
+ public:
+  json add(const HtmlMotion& motion) {
+    const Joints joints = checked_metres(motion.joints, motion.fps, motion.skeleton, "html");
+    std::size_t body = 0;
+    while (body < skeletons_.size() && skeletons_[body] != motion.skeleton) ++body;
+    if (body == skeletons_.size()) {
+      skeletons_.push_back(motion.skeleton);
+      bodies_.push_back(encode_body(body_of(motion.skeleton, joints[0]), motion.skeleton.joints()));
+    }
+    return encode_motion(joints, motion, body, bodies_[body]["size"]);
+  }
+  const json& bodies() const { return bodies_; }
+
+ private:
+  std::vector<Skeleton> skeletons_;
+  json bodies_ = json::array();
+};
 
 // JSON that may stand in a <script>: no "<" in it can end the element.
 std::string script_json(const json& value) {
@@ -122,13 +148,14 @@ std::string section_html(const HtmlSection& section) {
 
 std::string encode_html(const std::string& page_title, const std::string& intro,
                         const std::vector<HtmlSection>& sections) {
-  json data = {{"limbs", encode_limbs()}, {"sections", json::array()}};
+  PageData page_data;
+  json all = json::array();
   std::string body;
   for (const HtmlSection& section : sections) {
     CHECK(!section.motions.empty(), "[html] section \"", section.title, "\" has no motions");
     json motions = json::array();
-    for (const HtmlMotion& motion : section.motions) motions.push_back(encode_motion(motion));
-    data["sections"].push_back(std::move(motions));
+    for (const HtmlMotion& motion : section.motions) motions.push_back(page_data.add(motion));
+    all.push_back(std::move(motions));
     body += section_html(section);
   }
   CHECK(!sections.empty(), "[html] a page needs at least one section with a motion");
@@ -141,8 +168,8 @@ std::string encode_html(const std::string& page_title, const std::string& intro,
       "<p class=\"legend\"><i class=\"left\"></i>left side <i class=\"right\"></i>right side</p></header>\n<main>\n";
   page += body + "</main>\n<noscript><p>The player needs JavaScript.</p></noscript>";
   page += kPlayerToolbar;
-  page +=
-      "<script type=\"application/json\" id=\"motions\">" + script_json(data) + "</script>\n<script>\n'use strict';\n";
+  page += "<script type=\"application/json\" id=\"motions\">" +
+          script_json({{"bodies", page_data.bodies()}, {"sections", all}}) + "</script>\n<script>\n'use strict';\n";
   return page + kPlayerShaders + kPlayerEngine + kPlayerScript + "</script>\n</body>\n</html>\n";
 }
 

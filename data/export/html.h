@@ -15,6 +15,7 @@ struct HtmlMotion {
   std::string subtitle;  // what it shows: a caption
   Joints joints;
   double fps = kFps;
+  Skeleton skeleton = humanml3d();
 };
 
 // A row of motions that share a timeline and a camera.

@@ -146,10 +146,10 @@ void draw_shadows(Image& image, const Camera& camera, double height, std::span<c
   std::vector<float> strongest(static_cast<std::size_t>(image.width) * image.height, 0);
   Box all{image.width, image.height, 0, 0};
   for (const Figure& figure : figures)
-    for (const Limb& limb : kLimbs) {
+    for (const Limb& limb : figure.body.limbs) {
       if (limb.side == BodySide::face) continue;
       // The limb's balls pressed on the ground, with an edge that is softer the higher they are.
-      Vec3 ends[2] = {figure.body[limb.a], figure.body[limb.b]};
+      Vec3 ends[2] = {figure.pose[limb.a], figure.pose[limb.b]};
       double radius[2] = {limb.radius_a, limb.radius_b}, soft[2], reach[2];
       for (int i = 0; i < 2; ++i) {
         const double above = std::max(0., ends[i].y - height);
@@ -203,8 +203,8 @@ void draw_figures(Image& image, const Camera& camera, std::span<const Figure> fi
   std::vector<Box> boxes;
   Box all{image.width, image.height, 0, 0};
   for (const Figure& figure : figures)
-    for (const Limb& limb : kLimbs) {
-      const Vec3 ends[2] = {figure.body[limb.a], figure.body[limb.b]};
+    for (const Limb& limb : figure.body.limbs) {
+      const Vec3 ends[2] = {figure.pose[limb.a], figure.pose[limb.b]};
       const double radii[2] = {limb.radius_a, limb.radius_b};
       const Box box = bounds(camera, image, ends, radii);
       boxes.push_back(box);
@@ -221,9 +221,9 @@ void draw_figures(Image& image, const Camera& camera, std::span<const Figure> fi
   const auto ray = [&](int x, int y) { return camera.ray((x + .5) / n, (y + .5) / n); };
   std::size_t next = 0;
   for (const Figure& figure : figures)
-    for (const Limb& limb : kLimbs) {
+    for (const Limb& limb : figure.body.limbs) {
       const Box& box = boxes[next++];
-      const LimbFromEye seen(camera.eye, figure.body[limb.a], limb.radius_a, figure.body[limb.b], limb.radius_b);
+      const LimbFromEye seen(camera.eye, figure.pose[limb.a], limb.radius_a, figure.pose[limb.b], limb.radius_b);
       for (int y = box.y0 * n; y < box.y1 * n; ++y)
         for (int x = box.x0 * n; x < box.x1 * n; ++x) {
           Sample& nearest = sample(x, y);

@@ -15,9 +15,10 @@ struct SceneStyle {
   int samples = 2;         // rays a pixel, each way
 };
 
-// One body: its pose, and how far its colours are washed out towards the background (0: not at all).
+// One body in one pose, and how far its colours are washed out towards the background (0: not at all).
 struct Figure {
-  BodyPose body;
+  const Body& body;
+  BodyPose pose;
   float fade = 0;
 };
 

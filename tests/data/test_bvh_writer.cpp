@@ -3,12 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numbers>
-#include <random>
 #include <sstream>
 
 #include "data/formats/file.h"
 #include "tensor/error.h"
+#include "tests/data/motions.h"
 
 namespace kg {
 namespace {
@@ -63,11 +64,11 @@ Bvh parse(const std::string& text) {
   return bvh;
 }
 
-// Global positions in metres, in the order of the skeleton.
-Pose forward(const Bvh& bvh, std::size_t frame) {
+// Global positions in the skeleton's unit and order. A space in a name is _ in the file.
+Pose forward(const Bvh& bvh, std::size_t frame, const Skeleton& skeleton) {
   std::vector<Quat> rotation(bvh.nodes.size());
   std::vector<Vec3> place(bvh.nodes.size());
-  Pose pose(kJoints);
+  Pose pose(skeleton.parents.size());
   std::size_t at = 0;
   for (std::size_t i = 0; i < bvh.nodes.size(); ++i) {
     const Node& node = bvh.nodes[i];
@@ -87,39 +88,22 @@ Pose forward(const Bvh& bvh, std::size_t frame) {
     const auto parent = static_cast<std::size_t>(root ? 0 : node.parent);
     rotation[i] = root ? turn : rotation[parent] * turn;
     place[i] = root ? local : place[parent] + rotate(rotation[parent], local);
-    for (std::size_t j = 0; j < kJoints; ++j)
-      if (humanml3d().joint_names[j] == node.name) pose[j] = place[i] / 100;
+    for (std::size_t j = 0; j < pose.size(); ++j) {
+      std::string name = skeleton.joint_names[j];
+      std::replace(name.begin(), name.end(), ' ', '_');
+      if (name == node.name) pose[j] = place[i] / 100 / skeleton.metres_per_unit;
+    }
   }
   return pose;
 }
 
-// Every bone turns on its own, by up to about 100 degrees; the body travels and spins. Bone lengths are constant.
-Joints wild_motion(int frames, unsigned seed) {
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<double> uniform(-1, 1);
-  std::array<std::array<double, 6>, kJoints> wave;
-  for (auto& w : wave)
-    for (double& value : w) value = uniform(random);
-  Joints joints(static_cast<std::size_t>(frames), Pose(kJoints));
-  for (int t = 0; t < frames; ++t) {
-    Pose& pose = joints[static_cast<std::size_t>(t)];
-    const Quat body = axis_angle({0, 1, 0}, .1 * t);
-    pose[0] = {.05 * t, 1 + .2 * std::sin(.1 * t), std::cos(.07 * t)};
-    for (int j = 1; j < kJoints; ++j) {
-      const auto& w = wave[j];
-      const Quat turn = axis_angle({w[0], w[1], w[2]}, 1.8 * std::sin(.15 * t + 6 * w[3]));
-      pose[j] = pose[humanml3d().parents[j]] +
-                rotate(body * turn, humanml3d().rest_directions[j] * humanml3d().bone_lengths[j]);
-    }
-  }
-  return joints;
-}
+Joints wild_motion(int frames, unsigned seed) { return test::wild_motion(frames, seed, humanml3d()); }
 
-double largest_error(const Bvh& bvh, const Joints& joints) {
+double largest_error(const Bvh& bvh, const Joints& joints, const Skeleton& skeleton = humanml3d()) {
   double worst = 0;
   for (std::size_t t = 0; t < joints.size(); ++t) {
-    const Pose pose = forward(bvh, t);
-    for (int j = 0; j < kJoints; ++j) worst = std::max(worst, length(pose[j] - joints[t][j]));
+    const Pose pose = forward(bvh, t, skeleton);
+    for (std::size_t j = 0; j < pose.size(); ++j) worst = std::max(worst, length(pose[j] - joints[t][j]));
   }
   return worst;
 }
@@ -132,6 +116,41 @@ TEST(BvhWriter, ConstantBonesComeBackExactly) {
     ASSERT_EQ(bvh.frames.size(), 90u);
     EXPECT_DOUBLE_EQ(bvh.frame_time, .05);
     EXPECT_LT(largest_error(bvh, joints), 1e-5);
+  }
+}
+
+TEST(BvhWriter, AnySkeletonComesBackExactly) {
+  for (const Skeleton& skeleton : {kit_ml(), test::bird()}) {
+    const Joints joints = test::wild_motion(60, 5, skeleton);
+    const Bvh bvh = parse(encode_bvh(joints, skeleton.fps, skeleton));
+    ASSERT_EQ(bvh.nodes.size(), skeleton.parents.size());
+    EXPECT_NEAR(bvh.frame_time, 1 / skeleton.fps, 1e-8);
+    EXPECT_LT(largest_error(bvh, joints, skeleton) * skeleton.metres_per_unit, 1e-5) << skeleton.name;
+  }
+  Joints short_of_one = test::wild_motion(2, 1, kit_ml());
+  EXPECT_THROW(encode_bvh(short_of_one), Error);  // 21 joints are not HumanML3D's
+  short_of_one[1].pop_back();
+  EXPECT_THROW(encode_bvh(short_of_one, 20, kit_ml()), Error);
+}
+
+TEST(BvhWriter, TheRestPoseOfAnySkeletonIsRight) {
+  // KIT-ML's rest directions have the right side at +x. In the file, as in the motions, it stands at -x, so that an
+  // upright body has no rotation at all. Centimetres: 52 units are 8.125 cm.
+  const Bvh bvh = parse(encode_bvh({test::kit_rest()}, 12.5, kit_ml()));
+  std::size_t at = 0;
+  for (const Node& node : bvh.nodes) {
+    if (node.name == "left_hip") {
+      EXPECT_NEAR(node.offset.x, 8.125, 1e-5);
+    }
+    if (node.name == "right_toe") {
+      EXPECT_NEAR(node.offset.z, 56.2893 * .15625, 1e-5);
+    }
+    for (const std::string& channel : node.channels) {
+      if (channel.find("rotation") != std::string::npos) {
+        EXPECT_NEAR(bvh.frames[0][at], 0, 1e-4) << node.name;
+      }
+      ++at;
+    }
   }
 }
 

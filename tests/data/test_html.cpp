@@ -43,10 +43,10 @@ std::string from_base64(const std::string& text) {
   return bytes;
 }
 
-Joints decode(const nlohmann::json& motion) {
+Joints decode(const nlohmann::json& motion, std::size_t count = kJoints) {
   const std::string bytes = from_base64(motion["joints"]);
-  Joints joints(motion["frames"].get<std::size_t>(), Pose(kJoints));
-  EXPECT_EQ(bytes.size(), joints.size() * kJoints * 3 * 2);
+  Joints joints(motion["frames"].get<std::size_t>(), Pose(count));
+  EXPECT_EQ(bytes.size(), joints.size() * count * 3 * 2);
   std::size_t at = 0;
   for (Pose& pose : joints)
     for (Vec3& p : pose) {
@@ -71,8 +71,36 @@ TEST(Html, EmbedsTheFrames) {
   EXPECT_LT(largest_distance(decode(data["sections"][0][1]), far), 1e-3);   // 30 m in 65535 steps
   EXPECT_LT(largest_distance(decode(data["sections"][1][0]), still), 1e-4);
   EXPECT_EQ(data["sections"][0][1]["fps"], 30);
-  EXPECT_EQ(data["limbs"].size(), kLimbs.size());
+  ASSERT_EQ(data["bodies"].size(), 1u);
+  EXPECT_EQ(data["bodies"][0]["joints"], 22);
+  EXPECT_EQ(data["bodies"][0]["limbs"].size(), body_of(humanml3d(), near[0]).limbs.size());
   EXPECT_DOUBLE_EQ(data["sections"][0][0]["ground"], ground_height(near));
+}
+
+TEST(Html, EveryMotionNamesItsBody) {
+  const Joints person = motion_across(4, 1), bird = test::wild_motion(5, 1, test::bird());
+  const Joints kit = test::wild_motion(3, 1, kit_ml());
+  const nlohmann::json data =
+      embedded(encode_html("t", "",
+                           {{"a", "", {{"b", "", bird, 25, test::bird()}, {"p", "", person}}},
+                            {"b", "", {{"k", "", kit, 12.5, kit_ml()}, {"b", "", bird, 25, test::bird()}}}}));
+  ASSERT_EQ(data["bodies"].size(), 3u);
+  std::vector<int> bodies, joints;
+  for (const auto& section : data["sections"])
+    for (const auto& motion : section) bodies.push_back(motion["body"]);
+  for (const auto& body : data["bodies"]) joints.push_back(body["joints"]);
+  EXPECT_EQ(bodies, (std::vector<int>{0, 1, 2, 0}));
+  EXPECT_EQ(joints, (std::vector<int>{8, 22, 21}));
+  EXPECT_TRUE(data["bodies"][0]["head"].is_null());
+  EXPECT_EQ(data["bodies"][2]["head"]["joint"], 4);
+  Joints metres = bird;
+  for (Pose& pose : metres)
+    for (Vec3& p : pose) p = p * .01;
+  EXPECT_LT(largest_distance(decode(data["sections"][0][0], 8), metres), 1e-4);
+  for (const auto& body : data["bodies"]) {
+    const int points = int(body["joints"]) + int(body["points"].size()) + (body["head"].is_null() ? 0 : 3);
+    for (const auto& limb : body["limbs"]) EXPECT_LT(std::max(limb["a"].get<int>(), limb["b"].get<int>()), points);
+  }
 }
 
 TEST(Html, TextIsNeverMarkup) {
@@ -110,6 +138,7 @@ TEST(Html, RefusesWhatCannotBeShown) {
   EXPECT_THROW(encode_html("t", "", {{"empty", "", {}}}), Error);
   EXPECT_THROW(encode_html("t", "", {{"", "", {{"", "", {}, 20}}}}), Error);
   EXPECT_THROW(encode_html("t", "", {{"", "", {{"", "", joints, 0}}}}), Error);
+  EXPECT_THROW(encode_html("t", "", {{"", "", {{"", "", joints, 20, kit_ml()}}}}), Error);  // 22 joints, not 21
   Joints broken = joints;
   broken[1][kHead].z = INFINITY;
   const fs::path path = fs::temp_directory_path() / ("kg_html_" + std::to_string(::getpid()) + ".html");

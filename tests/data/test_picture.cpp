@@ -264,25 +264,25 @@ TEST(Drawing, TheCameraTouchesTheMotion) {
 
 TEST(Drawing, LimbsHaveTheirOutline) {
   // All points in one place: what is seen is the largest ball. The camera is so far away that perspective is none.
-  BodyPose body;
-  body.fill({0, 0, 0});
+  const Body body = body_of(humanml3d(), {});
+  BodyPose pose(kJoints + 5);
   Camera camera{{0, 0, 1000}, {1, 0, 0}, {0, 1, 0}, {0, 0, -1}, 1000 * 200., {100, 60}};
   Image image(200, 120, {0, 0, 0});
   SceneStyle style;
   style.samples = 4;
-  Figure figure{body, 1};  // fully washed out: a white silhouette
+  const Figure figure{body, pose, 1};  // fully washed out: a white silhouette
   style.background = {1, 1, 1};
   draw_figures(image, camera, std::span(&figure, 1), style);
   double area = 0, widest = 0;
-  for (const Limb& limb : kLimbs) widest = std::max({widest, limb.radius_a, limb.radius_b});
+  for (const Limb& limb : body.limbs) widest = std::max({widest, limb.radius_a, limb.radius_b});
   for (std::size_t i = 0; i < image.pixels.size(); i += 3) area += image.pixels[i] / 255.;
   EXPECT_NEAR(area, std::numbers::pi * widest * widest * 200 * 200, .005 * area);
 
   // One end moved away: the tapered hull reaches exactly to the end's radius and no further.
-  body[kLeftHand] = {.3, 0, 0};
-  figure.body = body;
+  pose[kJoints] = {.3, 0, 0};  // the left hand
+  const Figure reaching{body, pose, 1};
   Image longer(200, 120, {0, 0, 0});
-  draw_figures(longer, camera, std::span(&figure, 1), style);
+  draw_figures(longer, camera, std::span(&reaching, 1), style);
   double row = 0;
   for (int x = 100; x < 200; ++x) row += longer.at(x, 60)[0] / 255.;
   EXPECT_NEAR(row, (.3 + .036) * 200, .6);
@@ -315,6 +315,31 @@ TEST(MotionPictures, FilmStripShowsBothSides) {
   EXPECT_GT(blue, 5000);
   EXPECT_GT(orange, 5000);
   EXPECT_EQ(draw_film_strip(walk(1), 20, "", {}).width, 3 * 170);
+}
+
+TEST(MotionPictures, AnySkeletonIsDrawnInMetres) {
+  const auto sides = [](const Image& image) {
+    std::array<int, 2> pixels{};
+    for (std::size_t i = 0; i < image.pixels.size(); i += 3) {
+      pixels[0] += image.pixels[i + 2] > image.pixels[i] + 60;
+      pixels[1] += image.pixels[i] > image.pixels[i + 2] + 60;
+    }
+    return pixels;
+  };
+  for (const Skeleton& skeleton : {kit_ml(), test::bird()}) {
+    const Joints joints = test::wild_motion(20, 2, skeleton);
+    const Image image = draw_film_strip(joints, skeleton.fps, "", {}, skeleton);
+    for (const int pixels : sides(image)) EXPECT_GT(pixels, 1000) << skeleton.name;
+    // The same motion in half units is the same picture.
+    Skeleton halves = skeleton;
+    halves.metres_per_unit /= 2;
+    Joints twice = joints;
+    for (Pose& pose : twice)
+      for (Vec3& p : pose) p = p * 2;
+    EXPECT_EQ(draw_film_strip(twice, skeleton.fps, "", {}, halves).pixels, image.pixels) << skeleton.name;
+    EXPECT_EQ(decode_gif(encode_motion_gif(joints, 20, "", {120, 120, 25}, skeleton)).frames.size(), 20u);
+    EXPECT_THROW(draw_film_strip(joints, 20, ""), Error);  // not HumanML3D's joints
+  }
 }
 
 TEST(MotionPictures, FilmStripMapsThePathOfThoseWhoTravel) {

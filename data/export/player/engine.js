@@ -1,7 +1,10 @@
 // Drawing: decoding of a motion, its body and camera, and one WebGL canvas that draws for all pictures of the page
 // (browsers allow few). Without WebGL 2 the bodies are drawn flat on the 2-D canvas, with a notice.
 
-const {limbs: LIMBS, sections: SECTIONS} = JSON.parse(document.getElementById('motions').textContent);
+const {bodies: BODIES, sections: SECTIONS} = JSON.parse(document.getElementById('motions').textContent);
+const LIMBS = Math.max(...BODIES.map(body => body.limbs.length));
+// The shaders draw equally many limbs of every body.
+for (const {limbs} of BODIES) while (limbs.length < LIMBS) limbs.push(limbs[0]);
 const FIELD = 0.6;  // angle of view over the height, radians
 
 const add = (a, b) => [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
@@ -15,6 +18,8 @@ const unit = (a, otherwise) => { const n = Math.hypot(...a); return n > 1e-9 ? s
 class Motion {
   constructor(data) {
     Object.assign(this, data);
+    this.body = BODIES[data.body];
+    const {joints, size, height} = this.body;
     const bytes = Uint8Array.from(atob(data.joints), c => c.charCodeAt(0));
     const steps = new DataView(bytes.buffer);
     this.values = new Float32Array(bytes.length / 2);
@@ -31,24 +36,24 @@ class Motion {
       this.smooth.push(scale(sum, 1 / n));
     }
     // The height of the motion, and how far joints reach from the follow camera's and the fixed camera's target.
-    this.top = Math.max(this.ground + 1.5, ...Array.from({length: this.frames * 22}, (_, i) => this.values[3 * i + 1])) + .2;
+    this.top = Math.max(this.ground + height, ...Array.from({length: this.frames * joints}, (_, i) => this.values[3 * i + 1])) + .2 * size;
     const low = [1e9, 1e9], high = [-1e9, -1e9];
-    for (let i = 0; i < this.frames * 22; ++i)
+    for (let i = 0; i < this.frames * joints; ++i)
       [0, 2].forEach((axis, k) => {
         low[k] = Math.min(low[k], this.values[3 * i + axis]);
         high[k] = Math.max(high[k], this.values[3 * i + axis]);
       });
     this.centre = [(low[0] + high[0]) / 2, 0, (low[1] + high[1]) / 2];
-    this.nearReach = this.farReach = .5;
+    this.nearReach = this.farReach = .5 * size;
     for (let t = 0; t < this.frames; ++t)
-      for (let j = 0; j < 22; ++j) {
+      for (let j = 0; j < joints; ++j) {
         const p = this.joint(t, j), s = this.smooth[t];
         this.nearReach = Math.max(this.nearReach, Math.hypot(p[0] - s[0], p[2] - s[2]));
         this.farReach = Math.max(this.farReach, Math.hypot(p[0] - this.centre[0], p[2] - this.centre[2]));
       }
   }
   joint(frame, j) {
-    const i = 3 * (22 * frame + j);
+    const i = 3 * (this.body.joints * frame + j);
     return [this.values[i], this.values[i + 1], this.values[i + 2]];
   }
   // Linear between frames: `frame` may be fractional.
@@ -57,15 +62,19 @@ class Motion {
     const a = array(first), b = array(next), t = frame - first;
     return add(scale(a, 1 - t), scale(b, t));
   }
-  // The 22 joints, then hands, skull and the two ends of the face, as figure.cpp makes them.
-  body(frame) {
-    const p = [];
-    for (let j = 0; j < 22; ++j) p.push(this.at(f => this.joint(f, j), frame));
-    const hand = (wrist, elbow) => add(p[wrist], scale(unit(sub(p[wrist], p[elbow]), [0, 0, 0]), .085));
-    const up = unit(sub(p[15], p[9]), [0, 1, 0]), left = unit(sub(p[16], p[17]), [1, 0, 0]);
-    const forward = unit(cross(left, up), [0, 0, 1]), skull = add(p[15], scale(up, .055));
-    const face = add(skull, scale(forward, .092));
-    p.push(hand(20, 18), hand(21, 19), skull, add(face, scale(left, .045)), add(face, scale(left, -.045)));
+  // The joints, then the points beside them and those of the head, as figure.cpp makes them.
+  pose(frame) {
+    const {joints, points, head} = this.body, p = [];
+    for (let j = 0; j < joints; ++j) p.push(this.at(f => this.joint(f, j), frame));
+    for (const {from, joint, beyond} of points)
+      p.push(add(p[joint], scale(unit(sub(p[joint], p[from]), [0, 0, 0]), beyond)));
+    if (head) {
+      const up = unit(sub(p[head.joint], p[head.chest]), [0, 1, 0]);
+      const left = unit(sub(p[head.left], p[head.right]), [1, 0, 0]);
+      const forward = unit(cross(left, up), [0, 0, 1]), skull = add(p[head.joint], scale(up, head.above));
+      const face = add(skull, scale(forward, head.forward));
+      p.push(skull, add(face, scale(left, head.aside)), add(face, scale(left, -head.aside)));
+    }
     return p;
   }
 }
@@ -76,7 +85,8 @@ function cameraOf(motion, frame, view, aspect) {
   const target = add(motion.at(f => motion.smooth[f], frame), [0, 0, 0]), tan = Math.tan(FIELD / 2);
   const mix = (a, b) => a + (b - a) * follow;
   const reach = mix(motion.farReach, motion.nearReach);
-  const distance = Math.max(halfHeight * 1.16 / tan, (reach + .1) / tan / aspect) + mix(motion.farReach * .7, .3);
+  const {size} = motion.body;
+  const distance = Math.max(halfHeight * 1.16 / tan, (reach + .1 * size) / tan / aspect) + mix(motion.farReach * .7, .3 * size);
   const focus = [mix(motion.centre[0], target[0]), motion.ground + halfHeight * .94, mix(motion.centre[2], target[2])];
   const azimuth = motion.azimuth + view.azimuth, ce = Math.cos(view.elevation), se = Math.sin(view.elevation);
   const forward = [-Math.sin(azimuth) * ce, -se, -Math.cos(azimuth) * ce];
@@ -91,7 +101,7 @@ function compile(gl, [vertex, fragment]) {
   const program = gl.createProgram();
   for (const [type, text] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
     const shader = gl.createShader(type);
-    gl.shaderSource(shader, text.replaceAll('LIMBS', LIMBS.length));
+    gl.shaderSource(shader, text.replaceAll('LIMBS', LIMBS));
     gl.compileShader(shader);
     if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
     gl.attachShader(program, shader);
@@ -123,7 +133,7 @@ class GlRenderer {
     this.limb = compile(gl, SHADERS.limb);
     this.ground = compile(gl, SHADERS.ground);
     this.trail = compile(gl, SHADERS.trail);
-    this.colors = {each: 3, values: new Float32Array(LIMBS.flatMap(limb => limb.color))};
+    for (const body of BODIES) body.colors = {each: 3, values: new Float32Array(body.limbs.flatMap(limb => limb.color))};
     const mesh = [], indices = [], around = 20, rings = 6;
     for (const end of [0, 1])
       for (let ring = 0; ring < rings; ++ring)
@@ -154,7 +164,7 @@ class GlRenderer {
     gl.bindVertexArray(null);
     return array;
   }
-  // A ribbon of 2.4 cm along the root's path: two points a frame.
+  // A ribbon along the root's path, 2.4 cm wide for a person: two points a frame.
   trailOf(motion) {
     if (motion.trail) return motion.trail;
     const points = [];
@@ -162,8 +172,8 @@ class GlRenderer {
     for (let t = 0; t < motion.frames; ++t) {
       const along = sub(motion.joint(Math.min(t + 1, motion.frames - 1), 0), motion.joint(Math.max(t - 1, 0), 0));
       if (Math.hypot(along[0], along[2]) > 1e-4) aside = unit([along[2], 0, -along[0]], aside);
-      const p = motion.joint(t, 0);
-      for (const s of [-.012, .012]) points.push(p[0] + s * aside[0], p[2] + s * aside[2], t);
+      const p = motion.joint(t, 0), wide = .012 * motion.body.size;
+      for (const s of [-wide, wide]) points.push(p[0] + s * aside[0], p[2] + s * aside[2], t);
     }
     return motion.trail = this.array(this.trail, 'point', 3, points);
   }
@@ -178,15 +188,15 @@ class GlRenderer {
     gl.enable(gl.SCISSOR_TEST);
     gl.scissor(0, 0, width, height);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    const body = motion.body(frame), values = new Float32Array(8 * LIMBS.length);
-    LIMBS.forEach((limb, i) => values.set([...body[limb.a], limb.ra, ...body[limb.b], limb.rb], 8 * i));
+    const pose = motion.pose(frame), {limbs} = motion.body, values = new Float32Array(8 * LIMBS);
+    limbs.forEach((limb, i) => values.set([...pose[limb.a], limb.ra, ...pose[limb.b], limb.rb], 8 * i));
     const ends = {each: 4, values}, {eye, right, up, forward, focal, focus} = camera;
     const sun = motion.azimuth + .2, light = unit([Math.sin(sun) * .42 - Math.cos(sun) * .4, .8, Math.cos(sun) * .42 + Math.sin(sun) * .4]);
     const shared = {eye, right, up, forward, focal, ground: motion.ground};
 
     gl.disable(gl.DEPTH_TEST);
     this.ground.use();
-    this.ground.set({...shared, ends, focus, light, body: body[0], reach: Math.max(5, camera.distance * 1.7),
+    this.ground.set({...shared, ends, focus, light, body: pose[0], reach: Math.max(5, camera.distance * 1.7),
                      gridColor: colors.grid, shadowColor: colors.shadow, shadowStrength: colors.dark ? .62 : .42});
     gl.bindVertexArray(this.groundArray);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
@@ -198,9 +208,9 @@ class GlRenderer {
     }
     gl.enable(gl.DEPTH_TEST);
     this.limb.use();
-    this.limb.set({...shared, ends, light, colors: this.colors});
+    this.limb.set({...shared, ends, light, colors: motion.body.colors});
     gl.bindVertexArray(this.limbArray);
-    gl.drawElementsInstanced(gl.TRIANGLES, this.limbCount, gl.UNSIGNED_SHORT, 0, LIMBS.length);
+    gl.drawElementsInstanced(gl.TRIANGLES, this.limbCount, gl.UNSIGNED_SHORT, 0, LIMBS);
   }
 }
 
@@ -227,8 +237,8 @@ function drawFlat(context, motion, frame, camera, width, height, colors, options
   }
   if (options.trail)
     line(Array.from({length: motion.frames}, (_, t) => motion.joint(t, 0)).map(p => project([p[0], motion.ground, p[2]])), css(colors.trail), 2);
-  const body = motion.body(frame);
-  LIMBS.map(limb => ({limb, a: project(body[limb.a]), b: project(body[limb.b])}))
+  const pose = motion.pose(frame);
+  motion.body.limbs.map(limb => ({limb, a: project(pose[limb.a]), b: project(pose[limb.b])}))
     .sort((m, n) => n.a.depth + n.b.depth - m.a.depth - m.b.depth)
     .forEach(({limb, a, b}) => {
       const pixels = (limb.ra + limb.rb) * height * camera.focal[1] / (a.depth + b.depth);

@@ -49,7 +49,7 @@ function steer(canvas, section) {
   const pointers = new Map();
   const view = section.view, changed = () => { section.dirty = true; };
   const pan = (dx, dy) => {
-    const metres = 3.6 / canvas.clientHeight / view.zoom;
+    const metres = 3.6 * section.longest.body.size / canvas.clientHeight / view.zoom;
     view.pan = [view.pan[0] - dx * metres, view.pan[1] + dy * metres];
   };
   canvas.addEventListener('pointerdown', event => {

@@ -41,8 +41,9 @@ HtmlSection section_of(const Case& c, const EvaluationSet& set) {
   HtmlSection section;
   section.title = item.captions[size_t(c.caption)].text;
   section.text = item.name + ", text-motion distance " + number(c.distance);
-  section.motions.push_back({"model", item.name, features_to_joints(c.motion, skeleton), skeleton.fps});
-  section.motions.push_back({"ground truth", item.name, features_to_joints(item.features, skeleton), skeleton.fps});
+  section.motions.push_back({"model", item.name, features_to_joints(c.motion, skeleton), skeleton.fps, skeleton});
+  section.motions.push_back(
+      {"ground truth", item.name, features_to_joints(item.features, skeleton), skeleton.fps, skeleton});
   return section;
 }
 

@@ -83,9 +83,9 @@ void write_motion(const std::filesystem::path& folder, const Generated& m, const
     write_npy(folder / (m.name + ".npy"), to_tensor(m.joints));
     write_npy(folder / (m.name + "_features.npy"), m.features);
   }
-  if (formats.bvh) write_bvh(folder / (m.name + ".bvh"), m.joints, skeleton.fps);
-  if (formats.png) write_film_strip(folder / (m.name + ".png"), m.joints, skeleton.fps, m.prompt);
-  if (formats.gif) write_gif(folder / (m.name + ".gif"), m.joints, skeleton.fps, m.prompt);
+  if (formats.bvh) write_bvh(folder / (m.name + ".bvh"), m.joints, skeleton.fps, skeleton);
+  if (formats.png) write_film_strip(folder / (m.name + ".png"), m.joints, skeleton.fps, m.prompt, {}, skeleton);
+  if (formats.gif) write_gif(folder / (m.name + ".gif"), m.joints, skeleton.fps, m.prompt, {}, skeleton);
 }
 
 MotionLength parse_length(const std::string& text) {
