@@ -3,12 +3,17 @@
 #pragma once
 
 #include "nn/attention.h"
+#include "nn/config.h"
 #include "nn/dropout.h"
 #include "nn/norm.h"
 
 namespace kg {
 
 enum class Activation { relu, gelu, gelu_tanh, quick_gelu };  // gelu is the exact one, by erf
+template <>
+struct Names<Activation> {
+  static constexpr const char* const of[] = {"relu", "gelu", "gelu_tanh", "quick_gelu"};
+};
 Var activate(const Var& x, Activation activation);
 
 struct TransformerOptions {

@@ -4,6 +4,7 @@
 
 #include "models/t2m_gpt/batches.h"
 #include "models/t2m_gpt/t2m_gpt.h"
+#include "models/text/features.h"
 #include "models/text/stored_text.h"
 #include "tools/common/train/processes.h"
 #include "tools/common/train/setup.h"
@@ -78,7 +79,7 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
                        " parameters, text encoder " + std::to_string(model.text->parameter_count()) +
                        (model.text->frozen() ? ", frozen" : ""));
   for (const std::string& caption : captions_of(held_out)) captions.push_back(caption);
-  const TextCondition condition(*model.text, std::move(captions), device, o.text_features,
+  const TextCondition condition(*model.text, std::move(captions), device, o.text_features, TextCondition::Kind::pooled,
                                 [&](const std::string& line) { say(o.run.quiet, line); });
   const TokenSet train_tokens = tokenize(model.tokenizer, train_set, recipe.model.context, o.run.seed);
   const TokenSet held_out_tokens = tokenize(model.tokenizer, held_out, recipe.model.context, o.run.seed);

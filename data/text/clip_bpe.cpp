@@ -65,6 +65,13 @@ std::u32string clean(std::string_view text) {
   return lower_case(to);
 }
 
+// JSON of pieces without merges. ("model" is also a piece.)
+bool is_vocabulary_alone(const NamedBytes& file) {
+  if (!file.bytes.starts_with('{')) return false;
+  const nlohmann::json json = parse_json(file);
+  return !json.contains("model") || !json["model"].is_object();
+}
+
 // The length of the word that `text` begins with, 0 at a space. In this order: a special token, an ending after an
 // apostrophe, letters, one digit, others. The reference compares without case, where U+017F counts as an s.
 size_t word_length(std::u32string_view text) {
@@ -83,7 +90,7 @@ size_t word_length(std::u32string_view text) {
 
 }  // namespace
 
-ClipTokenizer ClipTokenizer::open(const std::string& path) {
+std::vector<NamedBytes> ClipTokenizer::read_files(const std::string& path) {
   namespace fs = std::filesystem;
   fs::path file = path;
   if (fs::is_directory(file)) {
@@ -95,13 +102,19 @@ ClipTokenizer ClipTokenizer::open(const std::string& path) {
     CHECK_INPUT(fs::exists(file), path, ": no vocabulary of CLIP in this folder; expected tokenizer.json, vocab.json ",
                 "with merges.txt, or bpe_simple_vocab_16e6.txt.gz");
   }
-  const NamedBytes bytes = read_vocabulary(file.string());
-  if (!bytes.bytes.starts_with('{')) return from_merges(bytes);
-  const nlohmann::json json = parse_json(bytes);  // "model" is also a piece
-  if (json.contains("model") && json["model"].is_object()) return from_tokenizer_json(bytes);
+  std::vector<NamedBytes> files{read_vocabulary(file.string())};
   const fs::path merges = file.parent_path() / "merges.txt";
-  CHECK_INPUT(fs::exists(merges), path, ": this vocabulary needs its merges.txt in the same folder");
-  return from_vocabulary(bytes, read_vocabulary(merges.string()));
+  if (is_vocabulary_alone(files[0]) && fs::exists(merges)) files.push_back(read_vocabulary(merges.string()));
+  return files;
+}
+
+ClipTokenizer ClipTokenizer::from_files(const std::vector<NamedBytes>& files) {
+  CHECK_INPUT(!files.empty(), "a CLIP tokenizer without a file");
+  const NamedBytes& first = files[0];
+  if (!first.bytes.starts_with('{')) return from_merges(first);
+  if (!is_vocabulary_alone(first)) return from_tokenizer_json(first);
+  CHECK_INPUT(files.size() == 2, first.name, ": this vocabulary needs its merges.txt in the same folder");
+  return from_vocabulary(first, files[1]);
 }
 
 ClipTokenizer ClipTokenizer::from_merges(const NamedBytes& file, size_t merges) {

@@ -20,7 +20,10 @@ class ClipTokenizer : public Tokenizer {
 
   // bpe_simple_vocab_16e6.txt.gz (or unpacked), tokenizer.json, or vocab.json, which needs merges.txt beside it; of a
   // folder tokenizer.json, else vocab.json, else bpe_simple_vocab_16e6.txt.gz.
-  static ClipTokenizer open(const std::string& path);
+  static ClipTokenizer open(const std::string& path) { return from_files(read_files(path)); }
+  // What open() reads: one file, or vocab.json and merges.txt.
+  static std::vector<NamedBytes> read_files(const std::string& path);
+  static ClipTokenizer from_files(const std::vector<NamedBytes>& files);
 
   // The original list: a comment, then one merge a line, of which the first `merges` count.
   static ClipTokenizer from_merges(const NamedBytes& file, size_t merges = kMerges);

@@ -6,6 +6,8 @@
 // - Special tokens that are spelled out in a text ("[SEP]", "<|endoftext|>", "</s>") become these tokens, as there.
 #pragma once
 
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,8 +18,11 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
   // At least the special tokens must fit into max_length.
   virtual std::vector<int> encode(std::string_view text, size_t max_length) const = 0;
-  virtual int size() const = 0;  // ids are 0 ... size - 1: rows of the embedding table
-  virtual int pad() const = 0;   // what fills a batch behind the shorter texts
+  virtual int size() const = 0;               // ids are 0 ... size - 1: rows of the embedding table
+  virtual int pad() const = 0;                // what fills a batch behind the shorter texts
+  virtual int unknown() const { return -1; }  // what stands for a word that no piece fits; -1: every text has pieces
+  // What its files say about the reading of a text, as it is in force: "lower_case", ...
+  virtual std::map<std::string, bool> settings() const { return {}; }
 };
 
 }  // namespace kg

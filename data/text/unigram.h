@@ -42,7 +42,7 @@ class UnigramTokenizer : public Tokenizer {
   int size() const override { return pieces_ + layout_.sentinels + layout_.motions; }
   int pad() const override { return pad_; }
   int end() const { return end_; }
-  int unknown() const { return unknown_; }
+  int unknown() const override { return unknown_; }
   int sentinel(int index) const;  // <extra_id_INDEX>
   int motion(int index) const;    // <motion_id_INDEX>
   const std::string& model() const { return model_; }

@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "data/formats/elements.h"
@@ -38,6 +39,12 @@ NamedBytes read_vocabulary(const std::string& path) {
     CHECK_INPUT(foreign.empty(), path, ": expected a vocabulary, but ", foreign);
   }
   return file;
+}
+
+const NamedBytes* find_file(const std::vector<NamedBytes>& files, std::string_view name) {
+  for (const NamedBytes& file : files)
+    if (std::filesystem::path(file.name).filename() == name) return &file;
+  return nullptr;
 }
 
 std::string gunzip(std::string_view packed, const std::string& name) {

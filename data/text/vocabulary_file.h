@@ -17,6 +17,8 @@ struct NamedBytes {
 
 // At most 64 MiB, also unpacked. Files that are something else (a Git LFS pointer, a web page) are told apart.
 NamedBytes read_vocabulary(const std::string& path);
+// Of the files of one tokenizer, the one of this name in whatever folder; nullptr if there is none.
+const NamedBytes* find_file(const std::vector<NamedBytes>& files, std::string_view name);
 std::string gunzip(std::string_view packed, const std::string& name);
 
 nlohmann::json parse_json(const NamedBytes& file);

@@ -10,6 +10,7 @@ namespace kg {
 namespace {
 
 constexpr size_t kMaxWord = 100;  // characters
+constexpr const char* kConfig = "tokenizer_config.json";
 
 bool is_ascii_punctuation(char32_t c) {
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
@@ -22,9 +23,24 @@ bool is_ideograph(char32_t c) {
          (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
+// Reads what a JSON object says about Normal; accents follow the case where nothing is said of them.
+void set_normal(WordPieceTokenizer::Normal& normal, const nlohmann::json& json, const char* lower_case,
+                const char* ideographs, const std::string& name) {
+  if (!json.is_object()) return;
+  const auto read = [&](const char* key, bool& value) {
+    if (!json.contains(key) || json[key].is_null()) return false;
+    CHECK_INPUT(json[key].is_boolean(), name, ": ", key, " must be true or false, is ", json[key].dump());
+    value = json[key].get<bool>();
+    return true;
+  };
+  const bool told = read(lower_case, normal.lower_case);
+  if (!read("strip_accents", normal.strip_accents) && told) normal.strip_accents = normal.lower_case;
+  read(ideographs, normal.split_ideographs);
+}
+
 }  // namespace
 
-WordPieceTokenizer WordPieceTokenizer::open(const std::string& path) {
+std::vector<NamedBytes> WordPieceTokenizer::read_files(const std::string& path) {
   namespace fs = std::filesystem;
   fs::path file = path;
   if (fs::is_directory(file)) {
@@ -32,31 +48,39 @@ WordPieceTokenizer WordPieceTokenizer::open(const std::string& path) {
     if (!fs::exists(file)) file = fs::path(path) / "vocab.txt";
     CHECK_INPUT(fs::exists(file), path, ": no vocabulary of BERT in this folder; expected tokenizer.json or vocab.txt");
   }
-  const NamedBytes bytes = read_vocabulary(file.string());
-  return bytes.bytes.starts_with('{') ? from_tokenizer_json(bytes) : from_vocabulary(bytes);
+  std::vector<NamedBytes> files{read_vocabulary(file.string())};
+  const fs::path config = file.parent_path() / kConfig;
+  if (fs::exists(config)) files.push_back(read_vocabulary(config.string()));
+  return files;
 }
 
-WordPieceTokenizer WordPieceTokenizer::from_vocabulary(const NamedBytes& file, bool lower_case) {
+WordPieceTokenizer WordPieceTokenizer::from_files(const std::vector<NamedBytes>& files) {
+  CHECK_INPUT(!files.empty(), "a WordPiece tokenizer without a file");
+  const NamedBytes& first = files[0];
+  WordPieceTokenizer tokenizer = first.bytes.starts_with('{') ? from_tokenizer_json(first) : from_vocabulary(first);
+  if (const NamedBytes* config = find_file(files, kConfig))
+    set_normal(tokenizer.normal_, parse_json(*config), "do_lower_case", "tokenize_chinese_chars", config->name);
+  return tokenizer;
+}
+
+WordPieceTokenizer WordPieceTokenizer::from_vocabulary(const NamedBytes& file, const Normal& normal) {
   std::vector<std::string> pieces;
   for (const std::string_view line : split_lines(file.bytes)) pieces.emplace_back(line);
-  return WordPieceTokenizer(pieces, {}, lower_case, file.name);
+  return WordPieceTokenizer(pieces, {}, normal, file.name);
 }
 
 WordPieceTokenizer WordPieceTokenizer::from_tokenizer_json(const NamedBytes& file) {
   const nlohmann::json json = parse_json(file);
   const TokenizerJson tokenizer = read_tokenizer_json(json, "WordPiece", file.name);
-  bool lower_case = true;
-  if (json.contains("normalizer") && json["normalizer"].is_object() && json["normalizer"].contains("lowercase")) {
-    const nlohmann::json& value = json["normalizer"]["lowercase"];
-    CHECK_INPUT(value.is_boolean(), file.name, ": normalizer.lowercase must be true or false");
-    lower_case = value.get<bool>();
-  }
-  return WordPieceTokenizer(tokenizer.pieces, tokenizer.added, lower_case, file.name);
+  Normal normal;
+  if (json.contains("normalizer"))
+    set_normal(normal, json["normalizer"], "lowercase", "handle_chinese_chars", file.name);
+  return WordPieceTokenizer(tokenizer.pieces, tokenizer.added, normal, file.name);
 }
 
 WordPieceTokenizer::WordPieceTokenizer(const std::vector<std::string>& pieces, const std::map<std::string, int>& added,
-                                       bool lower_case, const std::string& name)
-    : size_(int(pieces.size())), lower_case_(lower_case) {
+                                       const Normal& normal, const std::string& name)
+    : size_(int(pieces.size())), normal_(normal) {
   std::unordered_map<std::string_view, int> ids;
   for (size_t i = 0; i < pieces.size(); ++i) {
     const std::string& piece = pieces[i];
@@ -79,6 +103,12 @@ WordPieceTokenizer::WordPieceTokenizer(const std::vector<std::string>& pieces, c
   for (const auto& [token, id] : added) added_.add(token, id);
 }
 
+std::map<std::string, bool> WordPieceTokenizer::settings() const {
+  return {{"lower_case", normal_.lower_case},
+          {"strip_accents", normal_.strip_accents},
+          {"split_ideographs", normal_.split_ideographs}};
+}
+
 // Without control characters; spaces for all white space and around ideographs; lower case without accents.
 std::u32string WordPieceTokenizer::normalized(std::string_view text) const {
   std::u32string clean;
@@ -89,17 +119,19 @@ std::u32string WordPieceTokenizer::normalized(std::string_view text) const {
       continue;
     } else if (is_space(c)) {
       clean += U' ';
-    } else if (is_ideograph(c)) {
+    } else if (normal_.split_ideographs && is_ideograph(c)) {
       clean += {U' ', c, U' '};
     } else {
       clean += c;
     }
   }
-  if (!lower_case_) return clean;
-  std::u32string to;
-  for (const char32_t c : decomposed(clean)) {
-    if (!is_nonspacing_mark(c)) to += lower_case(c);
+  if (normal_.strip_accents) {
+    clean = decomposed(clean);
+    std::erase_if(clean, is_nonspacing_mark);
   }
+  if (!normal_.lower_case) return clean;
+  std::u32string to;
+  for (const char32_t c : clean) to += lower_case(c);
   return to;
 }
 

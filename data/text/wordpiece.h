@@ -16,11 +16,22 @@ namespace kg {
 
 class WordPieceTokenizer : public Tokenizer {
  public:
-  // tokenizer.json or vocab.txt, or a folder, of which the first of these two that is there counts.
-  static WordPieceTokenizer open(const std::string& path);
+  // How a text is made ready; false, false for the "cased" models.
+  struct Normal {
+    bool lower_case = true, strip_accents = true;
+    bool split_ideographs = true;  // Chinese characters are words of their own
+  };
 
-  // One piece a line. `lower_case` also takes the accents away; false for the "cased" models.
-  static WordPieceTokenizer from_vocabulary(const NamedBytes& file, bool lower_case = true);
+  // tokenizer.json or vocab.txt, or a folder, of which the first of these two that is there counts. A
+  // tokenizer_config.json beside it has the last word about Normal.
+  static WordPieceTokenizer open(const std::string& path) { return from_files(read_files(path)); }
+  // What open() reads.
+  static std::vector<NamedBytes> read_files(const std::string& path);
+  static WordPieceTokenizer from_files(const std::vector<NamedBytes>& files);
+
+  // One piece a line.
+  static WordPieceTokenizer from_vocabulary(const NamedBytes& file, const Normal& normal);
+  static WordPieceTokenizer from_vocabulary(const NamedBytes& file) { return from_vocabulary(file, Normal()); }
   static WordPieceTokenizer from_tokenizer_json(const NamedBytes& file);
 
   // [CLS] pieces [SEP].
@@ -29,17 +40,18 @@ class WordPieceTokenizer : public Tokenizer {
   int pad() const override { return pad_; }
   int start() const { return start_; }
   int end() const { return end_; }
-  int unknown() const { return unknown_; }
+  int unknown() const override { return unknown_; }
+  std::map<std::string, bool> settings() const override;
 
  private:
-  WordPieceTokenizer(const std::vector<std::string>& pieces, const std::map<std::string, int>& added, bool lower_case,
-                     const std::string& name);
+  WordPieceTokenizer(const std::vector<std::string>& pieces, const std::map<std::string, int>& added,
+                     const Normal& normal, const std::string& name);
   void encode_segment(std::string_view text, std::vector<int>& ids) const;
   void encode_word(std::u32string_view word, std::vector<int>& ids) const;
   std::u32string normalized(std::string_view text) const;
 
   int size_ = 0, pad_ = 0, start_ = 0, end_ = 0, unknown_ = 0;
-  bool lower_case_ = true;
+  Normal normal_;
   size_t longest_ = 0;                                     // characters of the longest piece
   std::unordered_map<std::u32string, int> first_, inner_;  // pieces that begin a word, and those that go on (no ##)
   AddedTokens added_;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "models/t2m_gpt/gpt.h"
-#include "models/text/text_encoder.h"
+#include "models/text/word_transformer.h"
 #include "nn/recipe.h"
 
 namespace kg {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "models/t2m_gpt/public_weights.h"
+#include "models/text/pretrained.h"
 #include "models/text/stored_text.h"
 
 namespace kg {
@@ -61,7 +62,7 @@ std::unique_ptr<T2mGpt> T2mGpt::open(const TensorFile& file, const TextEncoderCh
                                      const std::string& source) {
   const Json config = read_model_config(file, source);
   const init::SkipRandom skip;
-  auto text = open_text(file, read_part(config, "text", source), choice, source);
+  auto text = open_stored_text(file, choice, source);
   auto model = made_from(source, [&] {
     const auto sizes = read_config<VqVaeConfig>(read_part(config, "vqvae", source), source);
     return std::make_unique<T2mGpt>(sizes, read_config<GptConfig>(read_part(config, "gpt", source), source),
@@ -75,9 +76,9 @@ std::unique_ptr<T2mGpt> T2mGpt::open(const TensorFile& file, const TextEncoderCh
 TensorFile T2mGpt::save() const {
   TensorFile file = tokenizer.save();
   append(file, "", gpt.state_dict());
-  save_text(file, *text);
+  text->save(file);
   file.metadata["model"] =
-      Json{{"vqvae", to_json(tokenizer.model.config())}, {"gpt", to_json(gpt.config())}, {"text", text_json(*text)}}
+      Json{{"vqvae", to_json(tokenizer.model.config())}, {"gpt", to_json(gpt.config())}, {"text", text->identity()}}
           .dump();
   return file;
 }
@@ -88,7 +89,7 @@ void T2mGpt::load(const TensorFile& file, const std::string& source) {
   check_same_model({{"gpt", to_json(gpt.config())}},
                    {{"gpt", to_json(read_config<GptConfig>(read_part(config, "gpt", source), source))}}, source);
   gpt.load_state_dict(without(file, {"vqvae.", "statistics.", "text.", "optim."}), source);
-  load_text(*text, file, read_part(config, "text", source), source);
+  text->load(file, source);
 }
 
 namespace {

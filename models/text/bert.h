@@ -19,6 +19,21 @@ struct BertConfig {
   double dropout = 0.1;
   double eps = 1e-12;
 };
+template <class V>
+void fields(BertConfig& c, V&& v) {
+  v(Field{"distil"}, c.distil);
+  v(Field{"pooler"}, c.pooler);
+  v(Field{"vocabulary", "", "", size_bounds()}, c.vocabulary);
+  v(Field{"width", "", "", size_bounds()}, c.width);
+  v(Field{"layers", "", "", size_bounds()}, c.layers);
+  v(Field{"heads", "", "", size_bounds()}, c.heads);
+  v(Field{"feedforward", "", "", size_bounds()}, c.feedforward);
+  v(Field{"positions", "", "", between(2, kLargestSize)}, c.positions);
+  v(Field{"token_types", "", "", between(0, kLargestSize)}, c.token_types);
+  v(Field{"activation"}, c.activation);
+  v(Field{"dropout", "", "", between(0, 0.99)}, c.dropout);
+  v(Field{"eps", "", "", between(0, 1)}, c.eps);
+}
 BertConfig bert_preset(const std::string& name);  // bert-base, distilbert-base, minilm-l6
 
 class BertLayer : public Module {

@@ -74,9 +74,7 @@ Var ClipText::hidden(const Tensor& ids) const {
   for (const ClipTextLayer& layer : layers) x = layer(x);
   return final_layer_norm(x);
 }
-Var ClipText::operator()(const Tensor& ids, const Tensor& share) const {
-  return text_projection(pool(hidden(ids), share));
-}
+Var ClipText::feature(const Var& hidden, const Tensor& share) const { return text_projection(pool(hidden, share)); }
 
 Tensor clip_end(const Tensor& ids) {
   const int64_t length = ids.size(1);

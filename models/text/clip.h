@@ -18,6 +18,19 @@ struct ClipTextConfig {
   double dropout = 0;  // on the attention weights
   double eps = 1e-5;
 };
+template <class V>
+void fields(ClipTextConfig& c, V&& v) {
+  v(Field{"vocabulary", "", "", size_bounds()}, c.vocabulary);
+  v(Field{"width", "", "", size_bounds()}, c.width);
+  v(Field{"layers", "", "", size_bounds()}, c.layers);
+  v(Field{"heads", "", "", size_bounds()}, c.heads);
+  v(Field{"feedforward", "", "", size_bounds()}, c.feedforward);
+  v(Field{"positions", "", "", between(2, kLargestSize)}, c.positions);
+  v(Field{"projection", "", "", size_bounds()}, c.projection);
+  v(Field{"activation"}, c.activation);
+  v(Field{"dropout", "", "", between(0, 0.99)}, c.dropout);
+  v(Field{"eps", "", "", between(0, 1)}, c.eps);
+}
 ClipTextConfig clip_preset(const std::string& name);  // vit-b/32, vit-b/16 (the same text tower), vit-l/14
 
 class ClipTextLayer : public Module {
@@ -38,7 +51,8 @@ class ClipText : public Module {
   // ids (B, L) i32, L <= positions -> (B, L, C), after the last norm. No token sees those after it: pads need no mask.
   Var hidden(const Tensor& ids) const;
   // The feature (B, projection), not normalised. share (B, L, 1) is 1 at the end token and 0 elsewhere.
-  Var operator()(const Tensor& ids, const Tensor& share) const;
+  Var feature(const Var& hidden, const Tensor& share) const;
+  Var operator()(const Tensor& ids, const Tensor& share) const { return feature(hidden(ids), share); }
   const ClipTextConfig& config() const { return config_; }
 
  private:

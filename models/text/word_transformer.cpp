@@ -1,7 +1,8 @@
+#include "models/text/word_transformer.h"
+
 #include <algorithm>
 
-#include "models/text/pooling.h"
-#include "models/text/text_encoder.h"
+#include "models/model_file.h"
 
 namespace kg {
 namespace {
@@ -13,22 +14,6 @@ TransformerOptions transformer_options(const WordTransformerConfig& c) {
   return o;
 }
 }  // namespace
-
-TextBatch text_batch(const std::vector<std::vector<int>>& ids, int64_t length, int pad, const Tensor& like) {
-  const int64_t batch = int64_t(ids.size());
-  CHECK(batch > 0, "[text encoder] no captions");
-  int64_t t = length;
-  for (const std::vector<int>& row : ids) t = std::max(t, int64_t(row.size()));
-  const Tensor words = Tensor::full({batch, t}, pad, Dtype::i32), mask = Tensor::zeros({batch, t}, Dtype::u8);
-  const Tensor share = Tensor::zeros({batch, t, 1}, Dtype::f64);
-  for (int64_t b = 0; b < batch; ++b) {
-    const int64_t n = int64_t(ids[size_t(b)].size());
-    std::copy_n(ids[size_t(b)].data(), n, words.data<int32_t>() + b * t);
-    mask.select(0, b).slice(0, 0, n).fill(1);
-    share.select(0, b).slice(0, 0, n).fill(1.0 / double(n));
-  }
-  return {words.to(like.device()), mask.to(like.device()), share.to(like.dtype()).to(like.device())};
-}
 
 WordTransformer::WordTransformer(WordVocabulary vocabulary, const WordTransformerConfig& config)
     : vocabulary_(std::move(vocabulary)),
@@ -42,16 +27,50 @@ WordTransformer::WordTransformer(WordVocabulary vocabulary, const WordTransforme
   reg("transformer", transformer);
 }
 
+std::vector<int> WordTransformer::tokens(const std::string& caption) const {
+  return vocabulary_.encode(caption, size_t(config_.max_words));
+}
+
 TextBatch WordTransformer::prepare(const std::vector<std::string>& captions, int64_t length) const {
   std::vector<std::vector<int>> ids;
-  for (const std::string& caption : captions) ids.push_back(vocabulary_.encode(caption, size_t(config_.max_words)));
+  for (const std::string& caption : captions) ids.push_back(tokens(caption));
   return text_batch(ids, std::min(length, config_.max_words), WordVocabulary::kPad, words.weight.value);
 }
 
-Var WordTransformer::encode(const TextBatch& batch) const {
+Var WordTransformer::states(const TextBatch& batch) const {
   AttentionMask attention;
   attention.key_mask = batch.mask;
-  return pool(transformer(positions(words(batch.words)), attention), batch.share);
+  return transformer(positions(words(batch.words)), attention);
+}
+
+void WordTransformer::set_trainable(bool on) {
+  CHECK(on, "[text encoder] the built-in one knows nothing before it is trained: it cannot be frozen");
+}
+
+Json WordTransformer::identity() const { return to_json(config_); }
+
+std::vector<std::string> WordTransformer::notes(const std::vector<std::string>& prompts) const {
+  std::vector<std::string> notes;
+  for (const std::string& prompt : prompts) {
+    std::string list;
+    for (const std::string& word : vocabulary_.unknown_words(prompt)) list += (list.empty() ? "" : ", ") + word;
+    const size_t length = split_words(prompt).size();
+    if (length > size_t(config_.max_words))
+      notes.push_back("a prompt has " + std::to_string(length) + " words; the model reads the first " +
+                      std::to_string(config_.max_words));
+    if (!list.empty()) notes.push_back("\"" + prompt + "\": the model has never seen: " + list);
+  }
+  return notes;
+}
+
+void WordTransformer::check_same(const TensorFile& file, const Json& stored, const std::string& source) const {
+  check_same_model({{"text", identity()}}, {{"text", stored}}, source);
+  const auto words = file.metadata.find("vocabulary");
+  CHECK_INPUT(words != file.metadata.end(), source, ": the vocabulary is missing");
+  CHECK_INPUT(
+      words->second == stored_vocabulary(), source,
+      ": the captions hold other words than those that the checkpoint was trained on: the data set has changed. "
+      "Restore it, or begin a new run with another --out");
 }
 
 std::vector<std::string> WordTransformer::notes(const std::vector<std::string>& captions) const {

@@ -28,9 +28,35 @@ TEST(WordPiece, IdsByHand) {
 }
 
 TEST(WordPiece, KeepsCaseIfAsked) {
-  const WordPieceTokenizer bert =
-      WordPieceTokenizer::from_vocabulary({"tiny", std::string(kTiny) + "Walk\n\u00c9\n"}, false);
-  EXPECT_EQ(bert.encode("Walk walk \u00c9 e", 9), (std::vector<int>{2, 15, 5, 16, 10, 3}));
+  const NamedBytes file{"tiny", std::string(kTiny) + "Walk\n\u00c9\n\u00e9\nk\u4ebak\n"};
+  using Ids = std::vector<int>;
+  const auto ids = [&](const WordPieceTokenizer::Normal& normal) {
+    return WordPieceTokenizer::from_vocabulary(file, normal).encode("Walk walk \u00c9 e k\u4ebak", 19);
+  };
+  EXPECT_EQ(ids({.lower_case = false, .strip_accents = false}), (Ids{2, 15, 5, 16, 10, 14, 13, 14, 3}));
+  EXPECT_EQ(ids({.lower_case = true, .strip_accents = false}), (Ids{2, 5, 5, 17, 10, 14, 13, 14, 3}));
+  EXPECT_EQ(ids({.lower_case = false, .strip_accents = true}), (Ids{2, 15, 5, 1, 10, 14, 13, 14, 3}));
+  EXPECT_EQ(ids({.split_ideographs = false}), (Ids{2, 5, 5, 10, 10, 18, 3}));
+}
+
+TEST(WordPiece, TheConfigurationBesideItHasTheLastWord) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "vocab.txt") << std::string(kTiny) + "Walk\n";
+  const auto with = [&](const std::string& config) {
+    std::ofstream(folder / "tokenizer_config.json") << config;
+    return WordPieceTokenizer::open(folder.path().string());
+  };
+  using Settings = std::map<std::string, bool>;
+  EXPECT_EQ(with("{}").settings(),
+            (Settings{{"lower_case", true}, {"strip_accents", true}, {"split_ideographs", true}}));
+  const WordPieceTokenizer cased = with(R"({"do_lower_case": false, "strip_accents": null})");
+  EXPECT_EQ(cased.settings(), (Settings{{"lower_case", false}, {"strip_accents", false}, {"split_ideographs", true}}));
+  EXPECT_EQ(cased.encode("Walk", 9), (std::vector<int>{2, 15, 3}));
+  EXPECT_FALSE(with(R"({"tokenize_chinese_chars": false})").settings().at("split_ideographs"));
+  EXPECT_TRUE(with(R"({"do_lower_case": false, "strip_accents": true})").settings().at("strip_accents"));
+  EXPECT_NE(input_error([&] { with(R"({"do_lower_case": 1})"); }).find("do_lower_case must be true or false, is 1"),
+            std::string::npos);
+  EXPECT_NE(input_error([&] { with("{"); }).find("tokenizer_config.json: not JSON"), std::string::npos);
 }
 
 // The pieces that matter, with their ids in the whole vocabulary of 30,522.

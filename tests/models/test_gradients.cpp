@@ -40,7 +40,7 @@ std::vector<Var*> leaves_of(const std::vector<const Module*>& modules) {
 // loss with the codes and the step from vector to code held fast, and that loss is differentiated here.
 TEST(Gradients, TokenizerWithItsCodesHeldFast) {
   for (CodebookUpdate update : kUpdates) {
-    SCOPED_TRACE(name_of(update));
+    SCOPED_TRACE(name_of_value(update));
     default_generator() = {21, 0};
     VqVae model(tiny_tokenizer(update));
     model.to(Dtype::f64);
@@ -151,7 +151,7 @@ AdamOptions with_rate(double lr) {
 
 TEST(Training, TokenizersLossFallsOnOneBatch) {
   for (CodebookUpdate update : kUpdates) {
-    SCOPED_TRACE(name_of(update));
+    SCOPED_TRACE(name_of_value(update));
     default_generator() = {31, 0};
     VqVaeConfig config = tiny_tokenizer(update);
     config.width = 16;

@@ -5,6 +5,8 @@
 #include <sstream>
 
 #include "data/formats/file.h"
+#include "models/model_file.h"
+#include "models/text/features.h"
 #include "models/text/pooling.h"
 #include "models/text/public_config.h"
 #include "models/text/t5.h"
@@ -35,7 +37,7 @@ TEST(PretrainedText, ClipFeaturesAreThoseOfTheModel) {
   const Var feature = text->encode({"walks"});
   EXPECT_FALSE(feature.requires_grad());
   EXPECT_EQ(feature.value.to_vector(), model(ids, clip_end(ids)).value.to_vector());
-  EXPECT_EQ(open_text_encoder("clip:" + folder.path().string())->identity().weights, text->identity().weights);
+  EXPECT_EQ(open_text_encoder("clip:" + folder.path().string())->identity()["weights"], text->identity()["weights"]);
 }
 
 TEST(PretrainedText, BertFeaturesAreTheMeanOfItsStates) {
@@ -106,15 +108,15 @@ TEST(PretrainedText, OtherWeightsHaveAnotherIdentity) {
     write_tiny_bert(folder.path() / name, true, seed);
     return open_text_encoder("bert:" + (folder.path() / name).string())->identity();
   };
-  const TextIdentity one = identity("one", 1), same = identity("same", 1), other = identity("other", 2);
-  EXPECT_EQ(one.weights, same.weights);
-  EXPECT_NE(one.weights, other.weights);
-  EXPECT_EQ(one.vocabulary, other.vocabulary);
+  const Json one = identity("one", 1), same = identity("same", 1), other = identity("other", 2);
+  EXPECT_EQ(one["weights"], same["weights"]);
+  EXPECT_NE(one["weights"], other["weights"]);
+  EXPECT_EQ(one["vocabulary"], other["vocabulary"]);
   write_text(folder.path() / "vocab.txt",
              "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nman\nperson\nwalk\n##s\nforward\njump\n,\n.\n");
   const auto text = open_text_encoder("bert:" + (folder.path() / "one").string(), folder.path() / "vocab.txt");
-  EXPECT_EQ(text->identity().weights, one.weights);
-  EXPECT_NE(text->identity().vocabulary, one.vocabulary);
+  EXPECT_EQ(text->identity()["weights"], one["weights"]);
+  EXPECT_NE(text->identity()["vocabulary"], one["vocabulary"]);
 }
 
 TEST(PretrainedText, WhatDoesNotFitIsSaid) {

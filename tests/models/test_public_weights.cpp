@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "data/formats/weights.h"
+#include "models/tokenizer/public_weights.h"
 #include "tests/error_of.h"
 #include "tests/golden/golden.h"
 

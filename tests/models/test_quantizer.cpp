@@ -29,7 +29,7 @@ Tensor batch() { return Tensor::from<float>({1, 1, 3, 3, 9, 9, 11, 11}, {4, 2});
 // Assigned: two vectors to code 0 with sum (4, 4), two to code 1 with sum (20, 20), none to code 2. So the moving sums
 // are 2, 15, 10 and the moving counts 1.5, 1.5, 0.5.
 void expect_codebook(CodebookUpdate update, const Values& codes) {
-  SCOPED_TRACE(name_of(update));
+  SCOPED_TRACE(name_of_value(update));
   const auto q = three_codes(update);
   const Quantizer::Output out = (*q)(batch());
   EXPECT_EQ(out.ids.to_vector(), (Values{0, 0, 1, 1}));

@@ -94,7 +94,7 @@ void EvaluationRun::retrieval() {
         [](const Scores& s) { return s.like_caption.text_to_motion; });
     add("retrieval, motion to text, like captions count",
         [](const Scores& s) { return s.like_caption.motion_to_text; });
-    note("like captions: (1 + cosine) / 2 above 0.95 by the sentence vectors of " + language->identity().file.string());
+    note("like captions: (1 + cosine) / 2 above 0.95 by the sentence vectors of " + language->origin().file.string());
   } else {
     note("retrieval where like captions count is left out: it needs a sentence encoder, --language-model bert:FILE");
   }
