@@ -5,11 +5,8 @@
 // Parameters have the names and shapes of the public checkpoints.
 #pragma once
 
-#include "nn/conv1d.h"
-#include "nn/dropout.h"
 #include "nn/gru.h"
 #include "nn/linear.h"
-#include "nn/norm.h"
 
 namespace kg {
 
@@ -22,24 +19,17 @@ class MovementEncoder : public Module {
   Var operator()(const Var& x) const;  // T a multiple of 4
 
  private:
-  struct Layers : Module {
-    Layers(int64_t features, int64_t width);
-    Conv1d conv0, conv1;
-    Dropout dropout;
-  } main;
+  Sequential main;
   Linear out_net;
 };
 
 class MovementDecoder : public Module {
  public:
   MovementDecoder(int64_t width, int64_t features);
-  Var operator()(const Var& movements) const;
+  Var operator()(const Var& movements) const { return out_net(main(movements)); }
 
  private:
-  struct Layers : Module {
-    Layers(int64_t width, int64_t features);
-    ConvTranspose1d conv0, conv1;
-  } main;
+  Sequential main;
   Linear out_net;
 };
 
@@ -51,16 +41,10 @@ class BiGruEncoder : public Module {
   Var operator()(const Var& x, const Tensor& lengths) const;
 
  private:
-  struct Head : Module {
-    Head(int64_t width, int64_t output);
-    Linear in;
-    LayerNorm norm;
-    Linear out;
-  };
   Var hidden;  // (2, 1, width)
   Linear input_emb;
   GRU gru;
-  Head output_net;
+  Sequential output_net;
 };
 
 // Words (B, L, W) and their classes, one-hot (B, L, C): the classes are embedded and added.

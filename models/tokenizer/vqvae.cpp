@@ -1,64 +1,74 @@
 #include "models/tokenizer/vqvae.h"
 
+#include "nn/conv1d.h"
+#include "nn/dropout.h"
 #include "nn/losses.h"
 
 namespace kg {
 
-ResidualBlock::ResidualBlock(int64_t width, int dilation)
-    : conv1(width, width, 3, 1, dilation, dilation), conv2(width, width, 1) {
-  reg("conv1", conv1);
-  reg("conv2", conv2);
-}
-Var ResidualBlock::operator()(const Var& x) const { return x + conv2(relu(conv1(relu(x)))); }
+namespace {
 
-ResidualStack::ResidualStack(int64_t width) {
-  for (int dilation : {9, 3, 1}) model.add(width, dilation);
+// x + dropout(conv2(relu(conv1(relu(x))))), the 3-tap convolution dilated.
+class ResidualBlock : public Module {
+ public:
+  ResidualBlock(int64_t width, int dilation, double p)
+      : conv1(width, width, 3, 1, dilation, dilation), conv2(width, width, 1), dropout(p) {
+    reg("conv1", conv1);
+    reg("conv2", conv2);
+    reg("dropout", dropout);
+  }
+  Var operator()(const Var& x) const { return x + dropout(conv2(relu(conv1(relu(x))))); }
+
+ private:
+  Conv1d conv1, conv2;
+  Dropout dropout;
+};
+
+// Residual blocks whose dilations fall to 1.
+class ResidualStack : public Module {
+ public:
+  explicit ResidualStack(const MotionLayers& l) {
+    std::vector<int> dilations{1};
+    while (int64_t(dilations.size()) < l.depth) dilations.push_back(dilations.back() * l.growth);
+    for (size_t i = dilations.size(); i-- > 0;) model.add<ResidualBlock>(l.width, dilations[i], l.dropout);
+    reg("model", model);
+  }
+  Var operator()(const Var& x) const { return model(x); }
+
+ private:
+  Sequential model;
+};
+
+Var double_time(const Var& x) { return upsample_nearest(x, 2); }
+
+struct DownStage : Sequential {
+  explicit DownStage(const MotionLayers& l) { add<Conv1d>(l.width, l.width, 4, 2, 1).add<ResidualStack>(l); }
+};
+struct UpStage : Sequential {
+  explicit UpStage(const MotionLayers& l) {
+    add<ResidualStack>(l).add(double_time).add<Conv1d>(l.width, l.width, 3, 1, 1);
+  }
+};
+
+}  // namespace
+
+MotionEncoder::MotionEncoder(const MotionLayers& l) {
+  model.add<Conv1d>(l.features, l.width, 3, 1, 1).add(relu);
+  for (int64_t i = 0; i < l.stages; ++i) model.add<DownStage>(l);
+  model.add<Conv1d>(l.width, l.width, 3, 1, 1);
   reg("model", model);
 }
-Var ResidualStack::operator()(Var x) const {
-  for (const ResidualBlock& block : model) x = block(x);
-  return x;
-}
 
-DownStage::DownStage(int64_t width) : conv(width, width, 4, 2, 1), blocks(width) {
-  reg("0", conv);
-  reg("1", blocks);
-}
-UpStage::UpStage(int64_t width) : blocks(width), conv(width, width, 3, 1, 1) {
-  reg("0", blocks);
-  reg("2", conv);
-}
-
-MotionEncoder::Layers::Layers(int64_t features, int64_t width)
-    : in(features, width, 3, 1, 1), stage0(width), stage1(width), out(width, width, 3, 1, 1) {
-  reg("0", in);
-  reg("2", stage0);
-  reg("3", stage1);
-  reg("4", out);
-}
-MotionEncoder::MotionEncoder(int64_t features, int64_t width) : model(features, width) { reg("model", model); }
-Var MotionEncoder::operator()(const Var& x) const { return model.out(model.stage1(model.stage0(relu(model.in(x))))); }
-
-MotionDecoder::Layers::Layers(int64_t features, int64_t width)
-    : in(width, width, 3, 1, 1),
-      stage0(width),
-      stage1(width),
-      mid(width, width, 3, 1, 1),
-      out(width, features, 3, 1, 1) {
-  reg("0", in);
-  reg("2", stage0);
-  reg("3", stage1);
-  reg("4", mid);
-  reg("6", out);
-}
-MotionDecoder::MotionDecoder(int64_t features, int64_t width) : model(features, width) { reg("model", model); }
-Var MotionDecoder::operator()(const Var& x) const {
-  return model.out(relu(model.mid(model.stage1(model.stage0(relu(model.in(x)))))));
+MotionDecoder::MotionDecoder(const MotionLayers& l) {
+  model.add<Conv1d>(l.width, l.width, 3, 1, 1).add(relu);
+  for (int64_t i = 0; i < l.stages; ++i) model.add<UpStage>(l);
+  model.add<Conv1d>(l.width, l.width, 3, 1, 1).add(relu).add<Conv1d>(l.width, l.features, 3, 1, 1);
+  reg("model", model);
 }
 
 VqVae::Parts::Parts(const VqVaeConfig& c)
-    : encoder(c.features, c.width),
-      decoder(c.features, c.width),
+    : encoder({c.features, c.width}),
+      decoder({c.features, c.width}),
       quantizer(c.codes, c.width, c.update, c.decay, c.reset_below) {
   reg("encoder", encoder);
   reg("decoder", decoder);

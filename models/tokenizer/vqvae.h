@@ -6,7 +6,8 @@
 #pragma once
 
 #include "models/tokenizer/quantizer.h"
-#include "nn/conv1d.h"
+#include "nn/config.h"
+#include "nn/module.h"
 
 namespace kg {
 
@@ -35,62 +36,30 @@ void fields(VqVaeConfig& c, V&& v) {
 
 inline constexpr int64_t kFramesPerToken = 4;
 
-// x + conv1(relu(conv3(relu(x)))), the 3-tap convolution dilated.
-class ResidualBlock : public Module {
- public:
-  ResidualBlock(int64_t width, int dilation);
-  Var operator()(const Var& x) const;
-  Conv1d conv1, conv2;
-};
-
-// Residual blocks with dilations 9, 3, 1.
-class ResidualStack : public Module {
- public:
-  explicit ResidualStack(int64_t width);
-  Var operator()(Var x) const;
-  ModuleList<ResidualBlock> model;
-};
-
-class DownStage : public Module {
- public:
-  explicit DownStage(int64_t width);
-  Var operator()(const Var& x) const { return blocks(conv(x)); }
-  Conv1d conv;
-  ResidualStack blocks;
-};
-class UpStage : public Module {
- public:
-  explicit UpStage(int64_t width);
-  Var operator()(const Var& x) const { return conv(upsample_nearest(blocks(x), 2)); }
-  ResidualStack blocks;
-  Conv1d conv;
+// The sizes of encoder and decoder.
+struct MotionLayers {
+  int64_t features, width;
+  int64_t stages = 2;  // each halves the frames
+  int64_t depth = 3;   // residual blocks of a stage, with dilations growth^(depth - 1), ..., growth, 1
+  int growth = 3;
+  double dropout = 0;  // of what a residual block adds
 };
 
 class MotionEncoder : public Module {
  public:
-  MotionEncoder(int64_t features, int64_t width);
-  Var operator()(const Var& x) const;
+  explicit MotionEncoder(const MotionLayers& layers);
+  Var operator()(const Var& x) const { return model(x); }
 
  private:
-  struct Layers : Module {
-    Layers(int64_t features, int64_t width);
-    Conv1d in;
-    DownStage stage0, stage1;
-    Conv1d out;
-  } model;
+  Sequential model;
 };
 class MotionDecoder : public Module {
  public:
-  MotionDecoder(int64_t features, int64_t width);
-  Var operator()(const Var& x) const;
+  explicit MotionDecoder(const MotionLayers& layers);
+  Var operator()(const Var& x) const { return model(x); }
 
  private:
-  struct Layers : Module {
-    Layers(int64_t features, int64_t width);
-    Conv1d in;
-    UpStage stage0, stage1;
-    Conv1d mid, out;
-  } model;
+  Sequential model;
 };
 
 class VqVae : public Module {

@@ -77,6 +77,42 @@ TEST(Module, TransformerNamesAreThoseOfPyTorch) {
   EXPECT_EQ(names.back(), "layers.1.norm2.bias");
 }
 
+Var twice(const Var& x) { return x * 2.0; }
+
+TEST(Sequential, NumbersItsStepsAndRunsThemInOrder) {
+  Sequential m;
+  m.add<Linear>(2, 3).add(relu).add<Linear>(3, 1, false).add(twice);
+  EXPECT_EQ(m.size(), 4);
+  EXPECT_EQ(names_of(m.named_parameters()), (std::vector<std::string>{"0.weight", "0.bias", "2.weight"}));
+  m.at<Linear>(0).weight.value.copy_from(Tensor::from<float>({1, 0, 0, 1, -1, -1}, {3, 2}));
+  m.at<Linear>(0).bias.value.fill(1);
+  m.at<Linear>(2).weight.value.copy_from(Tensor::from<float>({1, 10, 100}, {1, 3}));
+  // (2, -3): 3, -2, 2, of which -2 is cut; 3 + 200, twice
+  EXPECT_EQ(m(Tensor::from<float>({2, -3}, {1, 2})).item(), 406);
+  EXPECT_EQ(Sequential()(Tensor::ones({1})).item(), 1);
+}
+
+TEST(Sequential, HandsOutALayerOfItsTypeOnly) {
+  Sequential m;
+  m.add<Linear>(2, 3).add(relu).add<Dropout>(0.5);
+  EXPECT_EQ(m.at<Dropout>(2).p, 0.5);
+  for (const int64_t wrong : {-1, 1, 2, 3})
+    EXPECT_NE(
+        error_of(ErrorCode::runtime, [&] { m.at<Linear>(wrong); }).find("step " + std::to_string(wrong) + " of 3"),
+        std::string::npos);
+}
+
+TEST(Sequential, ListsAndModesReachTheLayersWithin) {
+  struct Stage : Sequential {
+    Stage() { add<Dropout>(0.5).add<Linear>(2, 2); }
+  };
+  Sequential m;
+  m.add(relu).add<Stage>().add<Stage>();
+  EXPECT_EQ(names_of(m.state_dict()), (std::vector<std::string>{"1.1.weight", "1.1.bias", "2.1.weight", "2.1.bias"}));
+  m.eval();
+  EXPECT_FALSE(m.at<Stage>(2).at<Dropout>(0).training());
+}
+
 TEST(Module, StateDictRoundTrip) {
   default_generator() = {1, 0};
   Sample a;
