@@ -35,10 +35,10 @@ Var smooth_l1_loss(const Var& prediction, const Var& target, double beta) {
 
 Var cross_entropy_loss(const Var& logits, const Tensor& target, int ignore_index, double smoothing) {
   const Var rows = rows_of("cross_entropy_loss", logits, target);
-  int64_t count = 0;
-  for (double id : target.to_vector()) count += id != ignore_index;
-  CHECK(count > 0, "[cross_entropy_loss] every target is ", ignore_index, ", which is ignored");
-  return sum(cross_entropy(rows, target.reshape({-1}), ignore_index, smoothing)) * (1 / double(count));
+  const Tensor ids = target.reshape({-1}), none = Tensor::scalar(ignore_index, Dtype::i32, target.device());
+  const Var each = cross_entropy(rows, ids, ignore_index, smoothing);
+  const Tensor counted = affine(equal(ids, none).to(each.dtype()), -1, 1);  // 1 - ignored
+  return sum(each) / Var(sum(counted));
 }
 
 SampleTargets sample_targets(const Tensor& target, const std::vector<int64_t>& counts, Dtype dtype, Device device) {

@@ -12,7 +12,8 @@ Var l1_loss(const Var& prediction, const Var& target);
 // d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere. Girshick 2015.
 Var smooth_l1_loss(const Var& prediction, const Var& target, double beta = 1);
 
-// logits (..., K), target i32 (...): the mean over the positions whose target is not ignore_index; there must be one.
+// logits (..., K), target i32 (...): the mean over the positions whose target is not ignore_index, NaN where there is
+// none. They are counted on the device, so that a step that is captured as a graph can hold it.
 Var cross_entropy_loss(const Var& logits, const Tensor& target, int ignore_index = -100, double smoothing = 0);
 // logits (B, T, K), target i32 (B, T): the mean over the first counts[b] positions of each sample, then the mean over
 // samples, so that a short sample weighs as much as a long one. Targets after counts[b] may hold anything.

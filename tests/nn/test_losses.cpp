@@ -39,7 +39,7 @@ TEST(Losses, CrossEntropyIsTheMeanOverCountedTargets) {
               1e-14);
   EXPECT_NEAR(cross_entropy_loss(logits, Tensor::full({2, 2}, 0, Dtype::i32), -100, 0.5).item(),
               0.5 * rare + 0.5 * (rare + often) / 2, 1e-14);
-  EXPECT_THROW(cross_entropy_loss(logits, Tensor::full({2, 2}, -100, Dtype::i32)), Error);
+  EXPECT_TRUE(std::isnan(cross_entropy_loss(logits, Tensor::full({2, 2}, -100, Dtype::i32)).item()));
   EXPECT_THROW(cross_entropy_loss(logits, Tensor::full({2, 2}, 2, Dtype::i32)), Error);
   EXPECT_THROW(cross_entropy_loss(logits, Tensor::zeros({4}, Dtype::i32)), Error);
   EXPECT_THROW(cross_entropy_loss(logits, Tensor::zeros({2, 2})), Error);
