@@ -115,7 +115,7 @@ TEST_F(CudaQuantize, QuantizerStepsAreThoseOfTheCpu) {
       EXPECT_EQ(got.used(), want.used());
       EXPECT_NEAR(got.perplexity(), want.perplexity(), 1e-9 * want.perplexity());
       EXPECT_EQ(got.use.device(), Device::cuda);
-      expect_within(cuda.codebook.value, cpu.codebook.value, 1e-6, name_of(update));
+      expect_within(cuda.codebook.value, cpu.codebook.value, 1e-6, name_of_value(update));
       expect_within(cuda.code_sum, cpu.code_sum, 1e-6, "sums");
       expect_within(cuda.code_count, cpu.code_count, 1e-6, "counts");
     }
