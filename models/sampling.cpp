@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace kg {
@@ -35,6 +36,36 @@ int32_t draw_token(const Tensor& logits, const SampleOptions& o, double u) {
   for (size_t i = 0; i < size; ++i)
     if ((at -= p[i]) < 0) return order[i];
   return order[size - 1];
+}
+
+int64_t most_tokens(const Decoder& decoder, const SampleOptions& o) {
+  return o.max_tokens > 0 ? std::min(o.max_tokens, decoder.most()) : decoder.most();
+}
+
+Sequences write(Decoder& decoder, DecodeState start, const std::vector<uint64_t>& streams, const SampleOptions& o) {
+  check_sampling(o);
+  decoder.start(std::move(start));
+  const size_t rows = size_t(decoder.rows());
+  CHECK(streams.size() == rows, "[sample] ", streams.size(), " streams for a batch of ", rows);
+  const int32_t end = decoder.model().end_id();
+  Sequences written(rows);
+  std::vector<int32_t> last(rows, decoder.model().first_id());
+  size_t open = rows;
+  for (int64_t position = 0; position < most_tokens(decoder, o) && open > 0; ++position) {
+    const Tensor logits = decoder.step(last);
+    for (size_t b = 0; b < rows; ++b) {
+      if (position > 0 && last[b] == end) continue;
+      const Tensor row = logits.select(0, int64_t(b));
+      if (position < o.min_tokens) row.data<float>()[end] = -std::numeric_limits<float>::infinity();
+      const Philox random{o.seed, streams[b]};
+      last[b] = draw_token(row, o, double(random.uniform(uint64_t(position))));
+      if (last[b] == end)
+        --open;
+      else
+        written[b].push_back(last[b]);
+    }
+  }
+  return written;
 }
 
 }  // namespace kg

@@ -1,5 +1,7 @@
 #include "nn/attention.h"
 
+#include "nn/decode.h"
+
 namespace kg {
 
 MultiHeadAttention::MultiHeadAttention(int64_t width, int64_t heads, double dropout, bool with_bias)
@@ -59,8 +61,9 @@ ProjectedAttention::ProjectedAttention(const ProjectedAttentionOptions& o)
       heads(o.heads),
       dropout(o.dropout),
       scale(o.scale) {
-  reg(o.q, q);
+  if (!o.key_first) reg(o.q, q);
   reg(o.k, k);
+  if (o.key_first) reg(o.q, q);
   reg(o.v, v);
   reg(o.out, out);
 }
@@ -74,6 +77,39 @@ Var ProjectedAttention::operator()(const Var& x, const Var& memory, const Attent
                            .bias = mask.bias,
                            .dropout = training() ? dropout : 0});
   return out(reshape(y, {x.size(0), x.size(1), y.size(2) * y.size(3)}));
+}
+
+namespace {
+// (B, H D) -> (B, 1, H, D)
+Tensor split_heads(const Tensor& rows, int64_t heads) {
+  return rows.reshape({rows.size(0), 1, heads, rows.size(1) / heads});
+}
+}  // namespace
+
+Tensor ProjectedAttention::attend(const Tensor& x, const KeyValueCache& keys, const Tensor& bias,
+                                  const Tensor& key_mask) const {
+  AttentionOptions options;
+  options.scale = scale, options.key_mask = key_mask, options.bias = bias;
+  const Tensor y = attention(split_heads(decode_rows(q, x), heads), keys.k, keys.v, options).y;
+  return decode_rows(out, y.reshape({x.size(0), heads * y.size(3)}));
+}
+Tensor ProjectedAttention::step(const Tensor& x, int64_t position, const KeyValueCache& cache,
+                                const Tensor& bias) const {
+  cache.k.slice(1, position, position + 1).copy_from(split_heads(decode_rows(k, x), heads));
+  cache.v.slice(1, position, position + 1).copy_from(split_heads(decode_rows(v, x), heads));
+  return attend(x, {cache.k.slice(1, 0, position + 1), cache.v.slice(1, 0, position + 1)}, bias, {});
+}
+KeyValueCache ProjectedAttention::keys_and_values(const Tensor& memory) const {
+  const int64_t batch = memory.size(0), time = memory.size(1);
+  const Tensor rows = memory.reshape({batch * time, memory.size(2)});
+  const auto of = [&](const Linear& layer) {
+    const Tensor y = decode_rows(layer, rows);
+    return y.reshape({batch, time, heads, y.size(1) / heads});
+  };
+  return {of(k), of(v)};
+}
+Tensor ProjectedAttention::step(const Tensor& x, const KeyValueCache& source, const Tensor& key_mask) const {
+  return attend(x, source, {}, key_mask);
 }
 
 }  // namespace kg

@@ -32,6 +32,11 @@ class MultiHeadAttention : public Module {
   Var attend(const Var& q, const Var& k, const Var& v, const AttentionMask& mask) const;
 };
 
+// Keys and values that decoding keeps: (B, T, H, D) each.
+struct KeyValueCache {
+  Tensor k, v;
+};
+
 struct ProjectedAttentionOptions {
   const char *q, *k, *v, *out;  // names of the layers, such as "self.query"
   int64_t width, heads;
@@ -39,6 +44,7 @@ struct ProjectedAttentionOptions {
   double dropout = 0;      // on the attention weights
   double scale = 0;        // of the scores; 0: 1 / sqrt(D)
   bool with_bias = true;
+  bool key_first = false;  // the layers' order as parameters: k, q, v, out
 };
 
 class ProjectedAttention : public Module {
@@ -48,9 +54,19 @@ class ProjectedAttention : public Module {
   // Queries from x (B, Tq, C), keys and values from memory (B, Tk, C) -> (B, Tq, C).
   Var operator()(const Var& x, const Var& memory, const AttentionMask& mask = {}) const;
 
+  // One position of a causal decoder (nn/decode.h), x (B, C) -> (B, C): its key and value go into the cache, its query
+  // sees those of all positions up to it, with bias (1 or B, 1 or H, 1, position + 1) on the scores.
+  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& cache, const Tensor& bias = {}) const;
+  // The same towards a source, whose keys and values are made once of memory (B, Ts, C). key_mask u8 (B, Ts).
+  KeyValueCache keys_and_values(const Tensor& memory) const;
+  Tensor step(const Tensor& x, const KeyValueCache& source, const Tensor& key_mask) const;
+
   Linear q, k, v, out;  // C -> H D, three times, and back
   int64_t heads;
   double dropout, scale;
+
+ private:
+  Tensor attend(const Tensor& x, const KeyValueCache& keys, const Tensor& bias, const Tensor& key_mask) const;
 };
 
 }  // namespace kg

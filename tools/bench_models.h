@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "models/sampling.h"
 #include "models/t2m_gpt/presets.h"
-#include "models/t2m_gpt/sample.h"
 #include "models/tokenizer/presets.h"
 #include "nn/optim.h"
 
@@ -115,7 +115,8 @@ inline Run generate(const std::string& preset, bool rounded) {
   options.min_tokens = gpt->config().context;  // no end
   const Tensor condition = normal_tensor({1, gpt->config().condition});
   return [=] {
-    const std::vector<int32_t> tokens = sample(*gpt, condition, {0}, options)[0];
+    Decoder decoder(*gpt);
+    const std::vector<int32_t> tokens = write(decoder, gpt->start(condition), {0}, options)[0];
     vqvae->decode(Tensor::from(tokens, {1, int64_t(tokens.size())}));
   };
 }

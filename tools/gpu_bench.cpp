@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 
 #include "data/formats/file.h"
+#include "models/sampling.h"
 #include "models/t2m_gpt/presets.h"
-#include "models/t2m_gpt/sample.h"
 #include "models/tokenizer/presets.h"
 #include "nn/optim.h"
 #include "tools/common/cli/cli.h"
@@ -195,9 +195,9 @@ void generation(Report& report, const Options& o, Device device, Dtype compute, 
   const Tensor condition = normal({batch, gpt.config().condition}, compute, device);
   std::vector<uint64_t> streams(static_cast<size_t>(batch));
   for (size_t i = 0; i < streams.size(); ++i) streams[i] = i;
-  Decoder decoder(gpt, batch);
+  Decoder decoder(gpt);
   report.row("generate_" + std::to_string(batch) + "/" + name_of(compute), 0,
-             [&] { sample(decoder, condition, streams, sampling); });
+             [&] { write(decoder, gpt.start(condition), streams, sampling); });
 }
 
 int run(const Options& o) {

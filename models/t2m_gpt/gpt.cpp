@@ -2,58 +2,34 @@
 
 namespace kg {
 
-CausalSelfAttention::CausalSelfAttention(int64_t width, int64_t heads, double dropout)
-    : key(width, width), query(width, width), value(width, width), proj(width, width), heads(heads), dropout(dropout) {
-  CHECK(width % heads == 0, "[gpt] width ", width, " is not a multiple of ", heads, " heads");
-  reg("key", key);
-  reg("query", query);
-  reg("value", value);
-  reg("proj", proj);
+namespace {
+ProjectedAttentionOptions attention_options(const GptConfig& c) {
+  return {.q = "query",
+          .k = "key",
+          .v = "value",
+          .out = "proj",
+          .width = c.width,
+          .heads = c.heads,
+          .dropout = c.dropout,
+          .key_first = true};
 }
+}  // namespace
 
-Var CausalSelfAttention::operator()(const Var& x) const {
-  const int64_t b = x.size(0), t = x.size(1), c = x.size(2);
-  const Shape split{b, t, heads, c / heads};
-  AttentionArgs args;
-  args.causal = true;
-  args.dropout = training() ? dropout : 0;
-  const Var y = attention(reshape(query(x), split), reshape(key(x), split), reshape(value(x), split), args);
-  return proj(reshape(y, {b, t, c}));
-}
-
-Tensor CausalSelfAttention::step(const Tensor& x, int64_t position, const KeyValueCache& cache) const {
-  const int64_t b = x.size(0), c = x.size(1);
-  const Shape split{b, 1, heads, c / heads};
-  const auto project = [&](const Linear& l) { return linear_rows(x, l.weight.value, l.bias.value).reshape(split); };
-  cache.k.slice(1, position, position + 1).copy_from(project(key));
-  cache.v.slice(1, position, position + 1).copy_from(project(value));
-  const Tensor y =
-      attention(project(query), cache.k.slice(1, 0, position + 1), cache.v.slice(1, 0, position + 1), {}).y;
-  return linear_rows(y.reshape({b, c}), proj.weight.value, proj.bias.value);
-}
-
-GptBlock::Mlp::Mlp(const GptConfig& c) : in(c.width, c.feedforward), out(c.feedforward, c.width) {
-  reg("0", in);
-  reg("2", out);
-}
-GptBlock::GptBlock(const GptConfig& c)
-    : ln1(c.width), ln2(c.width), attn(c.width, c.heads, c.dropout), mlp(c), dropout_(c.dropout) {
+GptBlock::GptBlock(const GptConfig& c) : ln1(c.width), ln2(c.width), attn(attention_options(c)), dropout_(c.dropout) {
+  mlp.add<Linear>(c.width, c.feedforward).add(gelu).add<Linear>(c.feedforward, c.width);
   reg("ln1", ln1);
   reg("ln2", ln2);
   reg("attn", attn);
   reg("mlp", mlp);
 }
 Var GptBlock::operator()(const Var& in) const {
-  const auto [x, h] = ln2.residual(in, attn(ln1(in)), dropout_);  // x = in + dropout(attn), h = ln2(x)
-  return x + dropout(mlp.out(gelu(mlp.in(h))), dropout_, training());
+  const auto [x, h] = ln2.residual(in, attn(ln1(in), {.causal = true}), dropout_);  // x = in + dropout, h = ln2(x)
+  return x + dropout(mlp(h), dropout_, training());
 }
 Tensor GptBlock::step(const Tensor& in, int64_t position, const KeyValueCache& cache) const {
-  const auto norm = [](const LayerNorm& l, const Tensor& x) {
-    return layer_norm(x, l.weight.value, l.bias.value, l.eps).y;
-  };
-  const Tensor x = add(in, attn.step(norm(ln1, in), position, cache));
-  const Tensor h = gelu(linear_rows(norm(ln2, x), mlp.in.weight.value, mlp.in.bias.value));
-  return add(x, linear_rows(h, mlp.out.weight.value, mlp.out.bias.value));
+  const Tensor x = add(in, attn.step(decode_rows(ln1, in), position, cache));
+  const Tensor h = gelu(decode_rows(mlp.at<Linear>(0), decode_rows(ln2, x)));
+  return add(x, decode_rows(mlp.at<Linear>(2), h));
 }
 
 Gpt::Base::Base(const GptConfig& c)
@@ -105,29 +81,24 @@ void Gpt::round_weights_to_bf16() {
   }
 }
 
-std::vector<KeyValueCache> Gpt::make_caches(int64_t batch) const {
-  const Shape shape{batch, config_.context, config_.heads, config_.width / config_.heads};
-  const Tensor& like = trans_head.ln_f.weight.value;
-  std::vector<KeyValueCache> caches;
-  for (int64_t i = 0; i < config_.layers; ++i)
-    caches.push_back(
-        {Tensor::empty(shape, like.dtype(), like.device()), Tensor::empty(shape, like.dtype(), like.device())});
-  return caches;
+DecodeState Gpt::start(const Tensor& condition, int64_t most) const {
+  CHECK(most <= config_.context, "[gpt] ", most, " positions are outside the context of ", config_.context);
+  DecodeState state;
+  state.make_room(config_.layers, condition.size(0), most > 0 ? most : config_.context - 1, config_.heads,
+                  config_.width / config_.heads, trans_head.ln_f.weight.value);
+  state.condition = condition;
+  return state;
 }
 
-Tensor Gpt::step(const Tensor& condition, const Tensor& ids, int64_t position,
-                 std::vector<KeyValueCache>& caches) const {
+Tensor Gpt::step(const Tensor& ids, int64_t position, const DecodeState& state) const {
   NoGrad guard;
-  CHECK(position >= 0 && position < config_.context, "[gpt] position ", position, " is outside the context of ",
-        config_.context);
-  Tensor x = position == 0 ? linear_rows(condition, trans_base.cond_emb.weight.value, trans_base.cond_emb.bias.value)
+  Tensor x = position == 0 ? decode_rows(trans_base.cond_emb, state.condition)
                            : embedding(trans_base.tok_emb.weight.value, ids);
   x = add(x, positions_.slice(0, position, position + 1).to(x.dtype()));
   size_t layer = 0;
-  for (const GptBlock& block : trans_base.blocks) x = block.step(x, position, caches[layer++]);
-  for (const GptBlock& block : trans_head.blocks) x = block.step(x, position, caches[layer++]);
-  x = layer_norm(x, trans_head.ln_f.weight.value, trans_head.ln_f.bias.value, trans_head.ln_f.eps).y;
-  return linear_rows(x, trans_head.head.weight.value, {});
+  for (const ModuleList<GptBlock>* blocks : {&trans_base.blocks, &trans_head.blocks})
+    for (const GptBlock& block : *blocks) x = block.step(x, position, state.written[layer++]);
+  return decode_rows(trans_head.head, decode_rows(trans_head.ln_f, x));
 }
 
 Tensor corrupt(const Tensor& ids, double keep, int64_t codes, Philox random) {

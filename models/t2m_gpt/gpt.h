@@ -4,11 +4,9 @@
 #pragma once
 
 #include "nn/config.h"
-#include "nn/dropout.h"
+#include "nn/decode.h"
 #include "nn/embedding.h"
-#include "nn/linear.h"
 #include "nn/losses.h"
-#include "nn/norm.h"
 #include "nn/positions.h"
 
 namespace kg {
@@ -33,56 +31,37 @@ void fields(GptConfig& c, V&& v) {
   v(Field{"dropout", "drop-out-rate,dropout", "dropout", between(0, 0.9)}, c.dropout);
 }
 
-// Keys and values of the positions seen so far, for one layer: (B, context, H, D).
-struct KeyValueCache {
-  Tensor k, v;
-};
-
-class CausalSelfAttention : public Module {
- public:
-  CausalSelfAttention(int64_t width, int64_t heads, double dropout);
-  Var operator()(const Var& x) const;                                                // (B, T, C)
-  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& cache) const;  // (B, C)
-
-  Linear key, query, value, proj;
-  int64_t heads;
-  double dropout;
-};
-
 class GptBlock : public Module {
  public:
   explicit GptBlock(const GptConfig& config);
   Var operator()(const Var& x) const;
-  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& cache) const;
+  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& cache) const;  // (B, C)
 
  private:
-  struct Mlp : Module {
-    explicit Mlp(const GptConfig& config);
-    Linear in, out;
-  };
   LayerNorm ln1, ln2;
-  CausalSelfAttention attn;
-  Mlp mlp;
+  ProjectedAttention attn;
+  Sequential mlp;
   double dropout_;
 };
 
-class Gpt : public Module {
+class Gpt : public Module, public TokenWriter {
  public:
   explicit Gpt(const GptConfig& config);
 
   // condition (B, condition), ids (B, T) i32 with T < context -> logits (B, T + 1, K + 1): position i predicts token i.
   Var operator()(const Var& condition, const Tensor& ids) const;
 
-  // One decoding step for B sequences: condition (B, condition) at position 0, else the last ids (B) -> logits (B, K +
-  // 1). Each row depends on its own row only, bit for bit, whatever the batch.
-  Tensor step(const Tensor& condition, const Tensor& ids, int64_t position, std::vector<KeyValueCache>& caches) const;
+  // Decoding (nn/decode.h) from condition (B, condition), which position 0 reads; the logits are (B, K + 1). With room
+  // for as many positions as a motion has tokens at most, context - 1, or for `most`.
+  DecodeState start(const Tensor& condition, int64_t most = 0) const;
+  Tensor step(const Tensor& ids, int64_t position, const DecodeState& state) const override;
+  int32_t first_id() const override { return 0; }  // not read
   // Rounds the linear layers' weights to bf16, for decoding only: half the memory and nearly twice the speed, where one
   // sequence at a time is bound by reading weights. The full forward needs f32.
   void round_weights_to_bf16();
-  std::vector<KeyValueCache> make_caches(int64_t batch) const;
 
   const GptConfig& config() const { return config_; }
-  int32_t end_id() const { return int32_t(config_.codes); }
+  int32_t end_id() const override { return int32_t(config_.codes); }
   int32_t pad_id() const { return int32_t(config_.codes) + 1; }
 
  private:

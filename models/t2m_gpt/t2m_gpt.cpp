@@ -33,7 +33,10 @@ void T2mGpt::train(bool on) {
 std::vector<Tensor> T2mGpt::generate(const std::vector<MotionRequest>& requests, uint64_t seed) {
   NoGrad guard;
   train(false);
-  if (settings.weights == DecodingWeights::bf16 && !std::exchange(rounded_, true)) gpt.round_weights_to_bf16();
+  if (settings.weights == DecodingWeights::bf16 && !std::exchange(rounded_, true)) {
+    gpt.round_weights_to_bf16();
+    decoder_.reset();  // its captured steps read the weights before
+  }
   std::vector<Tensor> motions;
   for (size_t first = 0, last = 0; first < requests.size(); first = last) {  // requests of one length at once
     SampleOptions options = settings.sampling;
@@ -48,9 +51,8 @@ std::vector<Tensor> T2mGpt::generate(const std::vector<MotionRequest>& requests,
       conditions.push_back(text->encode({requests[last].caption}).value);
       streams.push_back(requests[last].stream);
     }
-    const auto batch = int64_t(last - first);
-    if (!decoder_ || decoder_->batch() != batch) decoder_ = std::make_unique<Decoder>(gpt, batch);
-    for (const auto& tokens : sample(*decoder_, concat(conditions, 0), streams, options))
+    if (!decoder_) decoder_ = std::make_unique<Decoder>(gpt);
+    for (const auto& tokens : write(*decoder_, gpt.start(concat(conditions, 0)), streams, options))
       motions.push_back(tokenizer.decode(tokens));
   }
   return motions;

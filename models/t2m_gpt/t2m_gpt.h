@@ -1,8 +1,8 @@
 // T2M-GPT whole: text encoder, transformer, motion tokenizer. Captions in, motion features out.
 #pragma once
 
+#include "models/sampling.h"
 #include "models/t2m_gpt/presets.h"
-#include "models/t2m_gpt/sample.h"
 #include "models/tokenizer/motion_tokenizer.h"
 
 namespace kg {
@@ -44,7 +44,7 @@ class T2mGpt : public TextToMotion {
   Gpt gpt;
 
  private:
-  std::unique_ptr<Decoder> decoder_;  // of the last batch's size
+  std::unique_ptr<Decoder> decoder_;  // keeps its captured steps for batches of one size
   bool rounded_ = false;
 };
 template <class V>

@@ -1,5 +1,6 @@
 #include "models/text/t5.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "models/text/weight_names.h"
@@ -118,6 +119,14 @@ Var T5Block::operator()(const Var& in, const AttentionMask& mask, const Var& mem
   return x + dropout(wo(dropout(wi_1 ? gelu_tanh(wi(h)) * (*wi_1)(h) : relu(wi(h)))));
 }
 
+Tensor T5Block::step(const Tensor& in, int64_t position, const KeyValueCache& written, const Tensor& bias,
+                     const KeyValueCache& source, const Tensor& source_mask) const {
+  Tensor x = add(in, self_attention.step(decode_rows(norm1, in), position, written, bias));
+  x = add(x, cross_attention->step(decode_rows(norm2, x), source, source_mask));
+  const Tensor h = decode_rows(norm3, x), y = decode_rows(wi, h);
+  return add(x, decode_rows(wo, wi_1 ? mul(gelu_tanh(y), decode_rows(*wi_1, h)) : relu(y)));
+}
+
 T5Stack::T5Stack(const T5Config& config, bool decoder)
     : config_(config),
       decoder_(decoder),
@@ -145,6 +154,26 @@ Var T5Stack::operator()(const Var& embedded, const Tensor& mask, const Var& memo
   return dropout(final_layer_norm(x));
 }
 
+DecodeState T5Stack::start(const Tensor& memory, const Tensor& mask, int64_t most) const {
+  DecodeState state;
+  state.make_room(blocks.size(), memory.size(0), most, config_.heads, config_.head_width, memory);
+  for (const T5Block& block : blocks) state.source.push_back(block.source(memory));
+  state.source_mask = mask;
+  // The last query sees all keys: a query before it sees as many of them, from the right.
+  const Tensor buckets = t5_buckets(1, most, false, config_, most - 1).reshape({most}).to(memory.device());
+  state.bias =
+      embedding(relative_bias.value, buckets).transpose(0, 1).contiguous().reshape({1, config_.heads, 1, most});
+  return state;
+}
+
+Tensor T5Stack::step(const Tensor& embedded, int64_t position, const DecodeState& state) const {
+  const Tensor bias = state.bias.slice(3, state.most() - 1 - position, state.most());
+  Tensor x = embedded;
+  for (int64_t i = 0; i < blocks.size(); ++i)
+    x = blocks[i].step(x, position, state.written[size_t(i)], bias, state.source[size_t(i)], state.source_mask);
+  return decode_rows(final_layer_norm, x);
+}
+
 T5::T5(const T5Config& config)
     : config_(config), shared(config.vocabulary, config.width), encoder(config, false), decoder(config, true) {
   reg("shared", shared);
@@ -167,8 +196,23 @@ Var T5::operator()(const Tensor& ids, const Tensor& mask, const Tensor& decoder_
   return logits(decode(decoder_ids, encode(ids, mask), mask));
 }
 
+DecodeState T5::start(const Tensor& memory, const Tensor& mask, int64_t most) const {
+  NoGrad guard;
+  CHECK(most > 0, "[t5] decoding needs a position at least, got ", most);
+  return decoder.start(memory, mask, most);
+}
+Tensor T5::step(const Tensor& ids, int64_t position, const DecodeState& state) const {
+  NoGrad guard;
+  const Tensor states = decoder.step(embedding(shared.weight.value, ids), position, state);
+  if (lm_head) return decode_rows(*lm_head, states);
+  return linear_rows(affine(states, std::pow(double(config_.width), -0.5)), shared.weight.value, {});
+}
+
 Tensor t5_decoder_ids(const Tensor& labels) {
   const int64_t length = labels.size(1);
+  const int32_t* label = labels.data<int32_t>();
+  CHECK(std::any_of(label, label + labels.numel(), [](int32_t id) { return id != -100; }),
+        "[t5] every label is -100, which does not count: there is nothing to learn");
   const Tensor ids = Tensor::full(labels.shape(), kT5Pad, Dtype::i32);
   for (int64_t b = 0; b < labels.size(0); ++b) {
     const int32_t* from = labels.data<int32_t>() + b * length;

@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "nn/decode.h"
 #include "nn/embedding.h"
 #include "nn/state.h"
 #include "nn/transformer.h"
@@ -22,22 +23,18 @@ struct T5Config {
   int64_t buckets = 32, far = 128;  // relative positions: buckets, and the distance from which all share the last one
   double dropout = 0.1;
   double eps = 1e-6;
+  int32_t end = 1;  // the token that ends a text
 };
 // t5-small, t5-base, t5-large, flan-t5-small, flan-t5-base, flan-t5-large
 T5Config t5_preset(const std::string& name);
 int64_t parameter_count(const T5Config& config);  // of a model that need not exist
 
-inline constexpr int32_t kT5Pad = 0, kT5End = 1;  // the pad also begins every target
+inline constexpr int32_t kT5Pad = 0;  // also begins every target
 
 // (Tq, Tk) i32: the bucket of each relative position key - query, of queries first, first + 1, ...
 // Buckets are one wide for near keys, then grow like the logarithm of the distance (section 2.1).
 // Looking forward, if allowed, has half of them.
 Tensor t5_buckets(int64_t queries, int64_t keys, bool bidirectional, const T5Config& config, int64_t first = 0);
-
-// What decoding has seen, for one layer: keys and values of the target (B, most, H, D) and of the source (B, Ts, H, D).
-struct T5LayerCache {
-  Tensor k, v, source_k, source_v;
-};
 
 class T5Block : public Module {
  public:
@@ -45,9 +42,9 @@ class T5Block : public Module {
   // x (B, T, C); memory (B, Ts, C) for a decoder.
   Var operator()(const Var& x, const AttentionMask& mask, const Var& memory, const AttentionMask& memory_mask) const;
   // One position of a decoder: x (B, C), bias (1, H, 1, position + 1).
-  Tensor step(const Tensor& x, int64_t position, const Tensor& bias, const Tensor& memory_mask,
-              const T5LayerCache& cache) const;
-  T5LayerCache make_cache(const Tensor& memory, int64_t most) const;
+  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& written, const Tensor& bias,
+              const KeyValueCache& source, const Tensor& source_mask) const;
+  KeyValueCache source(const Tensor& memory) const { return cross_attention->keys_and_values(memory); }
 
  private:
   ProjectedAttention self_attention;
@@ -64,9 +61,8 @@ class T5Stack : public Module {
   T5Stack(const T5Config& config, bool decoder);
   // embedded (B, T, C) -> states (B, T, C), normed.
   Var operator()(const Var& embedded, const Tensor& mask, const Var& memory = {}, const Tensor& memory_mask = {}) const;
-  Tensor step(const Tensor& embedded, int64_t position, const Tensor& memory_mask,
-              const std::vector<T5LayerCache>& caches) const;
-  std::vector<T5LayerCache> make_caches(const Tensor& memory, int64_t most) const;
+  DecodeState start(const Tensor& memory, const Tensor& mask, int64_t most) const;
+  Tensor step(const Tensor& embedded, int64_t position, const DecodeState& state) const;  // (B, C)
 
  private:
   T5Config config_;
@@ -78,7 +74,7 @@ class T5Stack : public Module {
   Dropout dropout;
 };
 
-class T5 : public Module {
+class T5 : public Module, public TokenWriter {
  public:
   explicit T5(const T5Config& config);
 
@@ -89,10 +85,12 @@ class T5 : public Module {
   // The loss is cross_entropy_loss() of them.
   Var operator()(const Tensor& ids, const Tensor& mask, const Tensor& decoder_ids) const;
 
-  // One decoding step: the last ids (B) i32 -> logits (B, V). A row's bytes depend on that row alone.
-  Tensor step(const Tensor& ids, int64_t position, const Tensor& memory_mask,
-              const std::vector<T5LayerCache>& caches) const;
-  std::vector<T5LayerCache> make_caches(const Tensor& memory, int64_t most) const;
+  // Decoding (nn/decode.h) of at most `most` positions, from memory (B, Ts, C) of encode() and its mask (B, Ts). The
+  // first position reads a pad.
+  DecodeState start(const Tensor& memory, const Tensor& mask, int64_t most) const;
+  Tensor step(const Tensor& ids, int64_t position, const DecodeState& state) const override;
+  int32_t first_id() const override { return kT5Pad; }
+  int32_t end_id() const override { return config_.end; }
   const T5Config& config() const { return config_; }
 
  private:
@@ -103,7 +101,7 @@ class T5 : public Module {
 };
 
 // Targets (B, Tt) i32 with -100 where nothing counts -> what the decoder reads: moved right by one place, a pad first.
-// On the CPU.
+// On the CPU. An Error where no target counts: their loss would be NaN.
 Tensor t5_decoder_ids(const Tensor& labels);
 
 // The model's weights out of a file that may list the shared embedding under three names, and its sizes by their

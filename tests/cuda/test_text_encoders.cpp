@@ -4,10 +4,11 @@
 
 #include <cmath>
 
+#include "models/beam_search.h"
 #include "models/text/bert.h"
 #include "models/text/clip.h"
 #include "models/text/pooling.h"
-#include "models/text/t5_decode.h"
+#include "models/text/t5.h"
 #include "nn/losses.h"
 #include "tests/cuda/device_test.h"
 
@@ -130,21 +131,77 @@ TEST_F(CudaTextEncoders, T5) {
   }
 }
 
+// Three times, so that a decoder on CUDA takes its steps as they are, captured and replayed; each time from other
+// sources.
 TEST_F(CudaTextEncoders, T5WritesWhatItWritesOnTheCpu) {
   for (const bool gated : {false, true}) {
-    std::vector<std::vector<std::vector<int32_t>>> written;
+    std::vector<std::vector<Sequences>> written;
     for (const Device device : {Device::cpu, Device::cuda}) {
       default_generator() = {13, 0};
       T5 model(tiny_t5(gated));
       model.eval();
       model.to(device);
-      const Tensor memory = model.encode(ids().to(device), mask().to(device)).value;
-      const T5Writing options{.sampling = {.top_k = 10, .max_tokens = 8, .seed = 2}};
-      written.push_back(t5_write(model, memory, mask().to(device), {0, 1, 2}, options));
-      for (auto& row : t5_beam_search(model, memory, mask().to(device), 2, options)) written.back().push_back(row);
+      Decoder drawing(model), searching(model);
+      const SampleOptions options{.top_k = 10, .seed = 2};
+      written.emplace_back();
+      NoGrad guard;
+      for (int32_t round = 0; round < 3; ++round) {
+        const Tensor sources = ids();
+        for (int64_t i = 0; i < sources.numel(); ++i)
+          sources.data<int32_t>()[i] = (sources.data<int32_t>()[i] + round) % 39;
+        const Tensor memory = model.encode(sources.to(device), mask().to(device)).value;
+        const DecodeState start = model.start(memory, mask().to(device), 8);
+        written.back().push_back(write(drawing, start, {0, 1, 2}, options));
+        written.back().push_back(beam_search(searching, start, 2, options));
+      }
     }
     EXPECT_EQ(written[0], written[1]);
+    EXPECT_NE(written[0][0], written[0][2]);
   }
+}
+
+// The loss counts its targets on the device: a replayed step sees that there are fewer.
+TEST_F(CudaTextEncoders, StepsOfT5AreCaptured) {
+  default_generator() = {14, 0};
+  T5Config config = tiny_t5(true);
+  config.dropout = 0.1;
+  T5 model(config);
+  model.to(Device::cuda);
+  const Tensor source = ids().to(Device::cuda), seen = mask().to(Device::cuda);
+  const Tensor inputs = Tensor::zeros({kBatch, 5}, Dtype::i32, Device::cuda), targets = inputs.clone();
+  Tensor value;
+  const auto step = [&] {
+    for (auto& [name, parameter] : model.named_parameters()) parameter->meta->grad = Tensor();
+    const Var loss = cross_entropy_loss(model(source, seen, inputs), targets);
+    backward(loss);
+    value = loss.value;
+  };
+  const auto losses = [&](const std::function<void(int)>& run) {
+    default_generator() = {15, 0};
+    std::vector<double> all;
+    for (int i = 0; i < 4; ++i) {
+      const Tensor labels = ids().slice(1, 0, 5).contiguous();
+      if (i < 3) labels.slice(1, 4 - i, 5).fill(-100);  // 4, 3, 2, then 5 positions count
+      inputs.copy_from(t5_decoder_ids(labels)), targets.copy_from(labels);
+      run(i);
+      all.push_back(value.item());
+    }
+    return all;
+  };
+  const std::vector<double> eager = losses([&](int) { step(); });
+  Graph graph;
+  const std::vector<double> captured = losses([&](int i) {
+    if (i == 0)
+      step();
+    else if (i == 1)
+      graph.capture(step);
+    else
+      graph.replay();
+  });
+  EXPECT_EQ(captured, eager);
+  targets.fill(-100);
+  graph.replay();
+  EXPECT_TRUE(std::isnan(value.item()));
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // T2M-GPT's transformer against PyTorch (tests/golden/gpt.safetensors): logits, loss, gradients, three AdamW steps,
 // decoding with the key/value cache and greedy sampling, in f64 and f32.
 
-#include "models/t2m_gpt/sample.h"
+#include "models/sampling.h"
+#include "models/t2m_gpt/gpt.h"
 #include "tests/models/golden_model.h"
 
 namespace kg {
@@ -63,10 +64,10 @@ TEST(GptGolden, CachedDecodingGivesTheLogitsOfTheWholeSequence) {
     model.eval();
     const Batch b = batch(0, t.dtype);
     const Tensor want = golden().get("y.logits");
-    std::vector<KeyValueCache> caches = model.make_caches(3);
+    const DecodeState state = model.start(b.condition, 8);
     for (int64_t position = 0; position < 8; ++position) {
       const Tensor ids = position == 0 ? Tensor() : b.inputs.select(1, position - 1).contiguous();
-      const Tensor logits = model.step(b.condition, ids, position, caches);
+      const Tensor logits = model.step(ids, position, state);
       EXPECT_LT(relative_error(logits, want.select(1, position)), t.forward) << "position " << position;
     }
   }
@@ -85,7 +86,8 @@ TEST(GptGolden, GreedySamplesOfThreeEndings) {
     model.eval();
     std::vector<Tensor> conditions;
     for (int i = 0; i < 3; ++i) conditions.push_back(golden().get("sample." + std::to_string(i) + ".cond", t.dtype));
-    const std::vector<std::vector<int32_t>> tokens = sample(model, concat(conditions, 0), {0, 1, 2}, greedy);
+    Decoder decoder(model);
+    const Sequences tokens = write(decoder, model.start(concat(conditions, 0)), {0, 1, 2}, greedy);
     for (size_t i = 0; i < 2; ++i) {
       const std::vector<double> want = golden().get("sample." + std::to_string(i) + ".tokens").to_vector();
       EXPECT_EQ(std::vector<double>(tokens[i].begin(), tokens[i].end()), want) << "sample " << i;
@@ -93,7 +95,7 @@ TEST(GptGolden, GreedySamplesOfThreeEndings) {
     EXPECT_EQ(tokens[0].size(), 7u);  // all positions used: no end
     EXPECT_TRUE(tokens[2].empty());   // the end came first
     // Alone gives the same as in a batch.
-    EXPECT_EQ(sample(model, conditions[1], {1}, greedy)[0], tokens[1]);
+    EXPECT_EQ(write(decoder, model.start(conditions[1]), {1}, greedy)[0], tokens[1]);
   }
 }
 

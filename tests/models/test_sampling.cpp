@@ -6,7 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "models/t2m_gpt/sample.h"
+#include "models/sampling.h"
+#include "models/t2m_gpt/gpt.h"
 #include "tests/nn/util.h"
 
 namespace kg {
@@ -96,6 +97,12 @@ struct Model {
   Tensor condition;
 };
 
+Sequences sample(const Gpt& gpt, const Tensor& condition, const std::vector<uint64_t>& streams,
+                 const SampleOptions& options) {
+  Decoder decoder(gpt);
+  return write(decoder, gpt.start(condition), streams, options);
+}
+
 TEST(Sample, CachedLogitsAreThoseOfTheWholeSequence) {
   const Model m;
   const int64_t context = m.gpt->config().context;
@@ -108,10 +115,10 @@ TEST(Sample, CachedLogitsAreThoseOfTheWholeSequence) {
   double scale = 0;
   for (double x : whole.to_vector()) scale = std::max(scale, std::fabs(x));
   EXPECT_GT(scale, 1);
-  std::vector<KeyValueCache> caches = m.gpt->make_caches(5);
+  const DecodeState state = m.gpt->start(m.condition, context);
   for (int64_t position = 0; position < context; ++position) {
     const Tensor last = position == 0 ? Tensor() : ids.select(1, position - 1).contiguous();
-    const Tensor step = m.gpt->step(m.condition, last, position, caches);
+    const Tensor step = m.gpt->step(last, position, state);
     EXPECT_LT(max_abs_difference(step, whole.select(1, position)) / scale, 1e-5) << "position " << position;
   }
 }
@@ -151,6 +158,48 @@ TEST(Sample, LengthsStayWithinTheirBounds) {
     for (int32_t id : tokens) EXPECT_TRUE(id >= 0 && id < 37) << id;
   }
 }
+// Row b goes through ids 10 b + 2, 10 b + 3, ..., and ends (0) after its condition's number of them.
+class Counter : public TokenWriter {
+ public:
+  DecodeState start(const std::vector<float>& lengths) const {
+    DecodeState state;
+    state.condition = Tensor::from<float>(lengths, {int64_t(lengths.size())});
+    state.make_room(1, int64_t(lengths.size()), 8, 1, 1, state.condition);
+    return state;
+  }
+  Tensor step(const Tensor& ids, int64_t position, const DecodeState& s) const override {
+    ++steps;
+    const Tensor logits = Tensor::zeros({ids.size(0), 40});
+    for (int64_t b = 0; b < ids.size(0); ++b) {
+      const double last = ids.to_vector()[size_t(b)];
+      if (position == 0) EXPECT_EQ(last, 1);
+      const bool end = double(position) >= s.condition.to_vector()[size_t(b)];
+      logits.data<float>()[b * 40 + (position == 0 ? 10 * b + 2 : int64_t(last) + 1) % 40] = 50;
+      if (end) logits.data<float>()[b * 40] = 100;
+    }
+    return logits;
+  }
+  int32_t first_id() const override { return 1; }
+  int32_t end_id() const override { return 0; }
+  mutable int steps = 0;
+};
+
+TEST(Write, GoesOnUntilEveryRowHasEnded) {
+  const Counter model;
+  Decoder decoder(model);
+  const std::vector<uint64_t> streams = {0, 1, 2};
+  SampleOptions o;
+  o.min_tokens = 0;
+  EXPECT_EQ(write(decoder, model.start({2, 0, 3}), streams, o), (Sequences{{2, 3}, {}, {22, 23, 24}}));
+  EXPECT_EQ(model.steps, 4);  // three tokens and an end
+  o.min_tokens = 3;
+  EXPECT_EQ(write(decoder, model.start({2, 0, 3}), streams, o), (Sequences{{2, 3, 4}, {12, 13, 14}, {22, 23, 24}}));
+  o.min_tokens = 0, o.max_tokens = 2;
+  EXPECT_EQ(write(decoder, model.start({2, 0, 3}), streams, o), (Sequences{{2, 3}, {}, {22, 23}}));
+  o.max_tokens = 0;
+  EXPECT_EQ(write(decoder, model.start({9, 9, 1}), streams, o)[1].size(), 8u) << "as many as there is room for";
+}
+
 TEST(Sample, BadOptionsAreNamed) {
   const Model m;
   const std::vector<uint64_t> streams = {0, 1, 2, 3, 4};

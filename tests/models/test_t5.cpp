@@ -2,7 +2,8 @@
 // every parameter, buckets of positions; cached decoding, greedy and beam search; sizes.
 #include <set>
 
-#include "models/text/t5_decode.h"
+#include "models/beam_search.h"
+#include "models/text/t5.h"
 #include "models/text/weight_names.h"
 #include "nn/losses.h"
 #include "tests/error_of.h"
@@ -19,17 +20,18 @@ struct Variant {
 };
 constexpr Variant kVariants[] = {{"t5.safetensors", false}, {"t5_gated.safetensors", true}};
 
-T5Config tiny(bool gated) {
+T5Config tiny(bool gated, int32_t end = 1) {
   T5Config c;
   c.vocabulary = 44, c.width = 16, c.feedforward = 20, c.heads = 3, c.head_width = 6;
   c.layers = c.decoder_layers = 2;
-  c.gated = gated, c.tied = !gated;
+  c.gated = gated, c.tied = !gated, c.end = end;
   return c;
 }
 
 // A model of a variant with the golden weights, in evaluation.
 struct GoldenT5 {
-  GoldenT5(const Variant& variant, Dtype dtype) : golden(variant.file), model(tiny(variant.gated)) {
+  GoldenT5(const Variant& variant, Dtype dtype, int32_t end = 1)
+      : golden(variant.file), model(tiny(variant.gated, end)) {
     load_golden(model, golden, dtype);
     model.eval();
     ids = golden.get("ids"), mask = golden.get("mask"), labels = golden.get("labels");
@@ -68,6 +70,7 @@ TEST(T5, DecoderIdsAreTheLabelsMovedRight) {
   EXPECT_EQ(t5_decoder_ids(labels).to_vector(), (std::vector<double>{0, 5, 6, 0, 7, 1}));
   const Tensor padded = Tensor::from(std::vector<int32_t>{1, -100, -100}, {1, 3});
   EXPECT_EQ(t5_decoder_ids(padded).to_vector(), (std::vector<double>{0, 1, 0}));
+  error_of(ErrorCode::runtime, [] { t5_decoder_ids(Tensor::full({2, 3}, -100, Dtype::i32)); });
 }
 
 TEST(T5, CachedDecodingIsTheFullForward) {
@@ -76,9 +79,9 @@ TEST(T5, CachedDecodingIsTheFullForward) {
     NoGrad guard;
     const Tensor memory = g.model.encode(g.ids, g.mask).value, inputs = t5_decoder_ids(g.labels);
     const Tensor whole = g.model.logits(g.model.decode(inputs, Var(memory), g.mask)).value;
-    const auto caches = g.model.make_caches(memory, inputs.size(1));
+    const DecodeState state = g.model.start(memory, g.mask, inputs.size(1));
     for (int64_t t = 0; t < inputs.size(1); ++t) {
-      const Tensor logits = g.model.step(inputs.select(1, t).contiguous(), t, g.mask, caches);
+      const Tensor logits = g.model.step(inputs.select(1, t).contiguous(), t, state);
       EXPECT_LT(relative_error(logits, whole.select(1, t).contiguous()), 1e-12) << t;
     }
   }
@@ -109,21 +112,22 @@ std::vector<std::vector<int32_t>> rows_of(const Golden& golden, const std::strin
 }
 
 TEST(T5, GreedyAndBeamSearchWriteWhatTheReferenceWrites) {
+  constexpr SampleOptions kGreedy{.greedy = true, .min_tokens = 0};
   for (const Variant& variant : kVariants)
     for (const Dtype dtype : {Dtype::f64, Dtype::f32}) {
-      GoldenT5 g(variant, dtype);
-      const Tensor memory = g.model.encode(g.ids, g.mask).value;
-      const std::vector<int32_t> ends = ends_of(g.golden);
+      const std::vector<int32_t> ends = ends_of(Golden(variant.file));
       ASSERT_EQ(ends.size(), 3u);
       for (const int32_t end : ends) {
-        T5Writing options{.sampling = {.greedy = true, .max_tokens = 24}, .end = end};
+        GoldenT5 g(variant, dtype, end);
+        const DecodeState start = g.model.start(g.model.encode(g.ids, g.mask).value, g.mask, 24);
+        Decoder decoder(g.model);
         const std::string which = "." + std::to_string(end);
-        EXPECT_EQ(t5_write(g.model, memory, g.mask, {0, 1, 2}, options), rows_of(g.golden, "greedy" + which, end));
+        EXPECT_EQ(write(decoder, start, {0, 1, 2}, kGreedy), rows_of(g.golden, "greedy" + which, end));
         for (const int64_t beams : {2, 4})
-          EXPECT_EQ(t5_beam_search(g.model, memory, g.mask, beams, options),
+          EXPECT_EQ(beam_search(decoder, start, beams, kGreedy),
                     rows_of(g.golden, "beams." + std::to_string(beams) + which, end))
               << beams << " beams, end " << end << ", " << variant.file;
-        EXPECT_EQ(t5_beam_search(g.model, memory, g.mask, 1, options), rows_of(g.golden, "greedy" + which, end));
+        EXPECT_EQ(beam_search(decoder, start, 1, kGreedy), rows_of(g.golden, "greedy" + which, end));
       }
     }
 }
@@ -131,27 +135,31 @@ TEST(T5, GreedyAndBeamSearchWriteWhatTheReferenceWrites) {
 TEST(T5, SamplesDependOnTheirStreamAlone) {
   GoldenT5 g(kVariants[1], Dtype::f32);
   const Tensor memory = g.model.encode(g.ids, g.mask).value;
-  const T5Writing options{.sampling = {.temperature = 1.5, .top_k = 20, .max_tokens = 12, .seed = 9}};
-  const auto all = t5_write(g.model, memory, g.mask, {4, 5, 6}, options);
-  for (int64_t b = 0; b < 3; ++b) {
-    const Tensor one = memory.slice(0, b, b + 1).contiguous(), mask = g.mask.slice(0, b, b + 1).contiguous();
-    EXPECT_EQ(t5_write(g.model, one, mask, {uint64_t(b) + 4}, options)[0], all[size_t(b)]);
-  }
+  const SampleOptions options{.temperature = 1.5, .top_k = 20, .seed = 9};
+  Decoder decoder(g.model);
+  const auto all = write(decoder, g.model.start(memory, g.mask, 12), {4, 5, 6}, options);
+  const auto one = [&](int64_t row) {
+    return g.model.start(memory.slice(0, row, row + 1).contiguous(), g.mask.slice(0, row, row + 1).contiguous(), 12);
+  };
+  for (int64_t b = 0; b < 3; ++b) EXPECT_EQ(write(decoder, one(b), {uint64_t(b) + 4}, options)[0], all[size_t(b)]);
   std::set<std::vector<int32_t>> different;
-  for (uint64_t s = 0; s < 8; ++s)
-    different.insert(
-        t5_write(g.model, memory.slice(0, 0, 1).contiguous(), g.mask.slice(0, 0, 1).contiguous(), {s}, options)[0]);
+  for (uint64_t s = 0; s < 8; ++s) different.insert(write(decoder, one(0), {s}, options)[0]);
   EXPECT_GT(different.size(), 4u);
 }
 
-TEST(T5, MinimumLengthHoldsOffTheEnd) {
-  GoldenT5 g(kVariants[0], Dtype::f32);
-  const Tensor memory = g.model.encode(g.ids, g.mask).value;
-  T5Writing options{.sampling = {.greedy = true, .min_tokens = 10, .max_tokens = 24}, .end = 38};
-  for (const auto& ids : t5_write(g.model, memory, g.mask, {0, 1, 2}, options)) EXPECT_GE(ids.size(), 9u);
-  for (const auto& ids : t5_beam_search(g.model, memory, g.mask, 3, options)) EXPECT_GE(ids.size(), 9u);
-  options.sampling.max_tokens = 0;
-  error_of(ErrorCode::runtime, [&] { t5_write(g.model, memory, g.mask, {0, 1, 2}, options); });
+TEST(T5, LengthsStayWithinTheirBounds) {
+  GoldenT5 g(kVariants[0], Dtype::f32, 38);
+  const DecodeState start = g.model.start(g.model.encode(g.ids, g.mask).value, g.mask, 24);
+  Decoder decoder(g.model);
+  const SampleOptions at_least{.greedy = true, .min_tokens = 10};
+  for (const auto& ids : write(decoder, start, {0, 1, 2}, at_least)) EXPECT_GE(ids.size(), 10u);
+  for (const auto& ids : beam_search(decoder, start, 3, at_least)) EXPECT_GE(ids.size(), 10u);
+  const SampleOptions at_most{.greedy = true, .min_tokens = 10, .max_tokens = 4};
+  for (const auto& ids : write(decoder, start, {0, 1, 2}, at_most)) EXPECT_EQ(ids.size(), 4u);
+  for (const auto& ids : beam_search(decoder, start, 3, at_most)) EXPECT_EQ(ids.size(), 4u);
+  error_of(ErrorCode::runtime, [&] { g.model.start(start.source[0].k, g.mask, 0); });
+  error_of(ErrorCode::runtime, [&] { beam_search(decoder, start, 0, at_most); });
+  error_of(ErrorCode::runtime, [&] { beam_search(decoder, start, 23, at_most); });  // of 44 tokens
 }
 
 TEST(T5, DropoutIsOnInTrainingOnly) {
