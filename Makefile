@@ -1,5 +1,5 @@
 # A thin front for CMake: `make demo` and `make test` are the only command needed on a fresh Debian machine.
-.PHONY: all deps test-deps demo test bench asan fuzz format format-check clean help
+.PHONY: all deps test-deps demo test gradcheck bench asan fuzz format format-check clean help
 .DEFAULT_GOAL := all
 
 JOBS         ?= $(shell nproc)
@@ -52,6 +52,10 @@ test-deps:
 
 test: test-deps all  ## build and run all tests
 	@tests/run.sh build
+
+gradcheck: deps  ## check every gradient, of operations and of whole models
+	$(call build,build,,gradcheck)
+	@build/bin/gradcheck
 
 bench: deps  ## benchmarks (Google Benchmark)
 	$(call install,$(BENCH_PACKAGES))

@@ -357,16 +357,12 @@ Var dropout(const Var& x, double p, bool training) {
   return record("dropout", dropout(x.value, p, random), {x},
                 [p, random](const Tensor& gy, Grads& gx) { gx.add(0, dropout(gy, p, random)); });
 }
-Var attention(const Var& q, const Var& k, const Var& v, const AttentionArgs& args) {
-  AttentionOptions o;
-  o.scale = args.scale;
-  o.causal = args.causal;
-  o.key_mask = args.key_mask;
-  o.bias = args.bias.value;
-  o.dropout = args.dropout;
-  if (args.dropout > 0) o.random = default_generator().next();
+Var attention(const Var& q, const Var& k, const Var& v, AttentionOptions o, const Var& bias) {
+  CHECK(!o.bias.defined(), "[attention] of Vars takes the bias as an argument, not in its options");
+  o.bias = bias.value;
+  if (o.dropout > 0) o.random = default_generator().next();
   const AttentionResult r = attention(q.value, k.value, v.value, o);
-  return record("attention", r.y, {q, k, v, args.bias},
+  return record("attention", r.y, {q, k, v, bias},
                 [q = q.value, k = k.value, v = v.value, w = r.weights, o](const Tensor& gy, Grads& gx) {
                   const AttentionGradients g = attention_backward(gy.contiguous(), q, k, v, w, o);
                   gx.add(0, g.q);

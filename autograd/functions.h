@@ -80,14 +80,8 @@ Var stack(const std::vector<Var>& parts, int axis);
 std::vector<Var> split(const Var& x, int axis, int64_t size);  // parts of `size`, the last may be smaller
 
 Var dropout(const Var& x, double p, bool training);  // draws from default_generator()
-struct AttentionArgs {
-  double scale = 0;
-  bool causal = false;
-  Tensor key_mask;
-  Var bias;
-  double dropout = 0;  // 0 when not training
-};
-Var attention(const Var& q, const Var& k, const Var& v, const AttentionArgs& args);
+// The bias is an argument, so that it may take a gradient; options.random is drawn from default_generator().
+Var attention(const Var& q, const Var& k, const Var& v, AttentionOptions options, const Var& bias = {});
 
 struct Quantized {
   Var y;

@@ -17,7 +17,7 @@ void accumulate(Meta& meta, const Tensor& g) {
   const Tensor piece = sum_to(g, meta.shape);
   if (!meta.grad.defined()) {
     meta.grad = piece;
-    meta.owned = piece.storage().use_count() <= 2 && piece.storage() != g.storage();
+    meta.owned = g.shape() != meta.shape;  // then `piece` is a sum that nobody shares
   } else if (meta.owned && meta.grad.dtype() == accumulator(piece.dtype())) {
     add_(meta.grad, piece);
   } else {

@@ -21,20 +21,20 @@ MultiHeadAttention::MultiHeadAttention(int64_t width, int64_t heads, double drop
 }
 
 // q (B, Tq, H, D), k and v (B, Tk, H, D) -> (B, Tq, C)
-Var MultiHeadAttention::attend(const Var& q, const Var& k, const Var& v, const AttentionMask& mask) const {
-  const Var y = attention(
-      q, k, v,
-      {.causal = mask.causal, .key_mask = mask.key_mask, .bias = mask.bias, .dropout = training() ? dropout : 0});
+Var MultiHeadAttention::attend(const Var& q, const Var& k, const Var& v, AttentionOptions o, const Var& bias) const {
+  o.dropout = training() ? dropout : 0;
+  const Var y = attention(q, k, v, o, bias);
   return out_proj(reshape(y, {q.size(0), q.size(1), q.size(2) * q.size(3)}));
 }
 
-Var MultiHeadAttention::operator()(const Var& x, const AttentionMask& mask) const {
+Var MultiHeadAttention::operator()(const Var& x, const AttentionOptions& mask) const {
   const int64_t width = x.size(2);
   const Var qkv = reshape(linear(x, in_proj_weight, in_proj_bias), {x.size(0), x.size(1), 3 * heads, width / heads});
   return attend(slice(qkv, 2, 0, heads), slice(qkv, 2, heads, 2 * heads), slice(qkv, 2, 2 * heads, 3 * heads), mask);
 }
 
-Var MultiHeadAttention::operator()(const Var& x, const Var& memory, const AttentionMask& mask) const {
+Var MultiHeadAttention::operator()(const Var& x, const Var& memory, const AttentionOptions& mask,
+                                   const Var& bias) const {
   const int64_t width = x.size(2), head = width / heads;
   const auto project = [&](const Var& from, int64_t begin, int64_t end) {
     const Var bias = in_proj_bias.defined() ? slice(in_proj_bias, 0, begin, end) : Var();
@@ -42,7 +42,7 @@ Var MultiHeadAttention::operator()(const Var& x, const Var& memory, const Attent
     return reshape(y, {from.size(0), from.size(1), (end - begin) / head, head});
   };
   const Var kv = project(memory, width, 3 * width);
-  return attend(project(x, 0, width), slice(kv, 2, 0, heads), slice(kv, 2, heads, 2 * heads), mask);
+  return attend(project(x, 0, width), slice(kv, 2, 0, heads), slice(kv, 2, heads, 2 * heads), mask, bias);
 }
 
 namespace {
@@ -68,14 +68,11 @@ ProjectedAttention::ProjectedAttention(const ProjectedAttentionOptions& o)
   reg(o.out, out);
 }
 
-Var ProjectedAttention::operator()(const Var& x, const Var& memory, const AttentionMask& mask) const {
+Var ProjectedAttention::operator()(const Var& x, const Var& memory, AttentionOptions o, const Var& bias) const {
   const auto split = [&](const Var& y) { return reshape(y, {y.size(0), y.size(1), heads, y.size(2) / heads}); };
-  const Var y = attention(split(q(x)), split(k(memory)), split(v(memory)),
-                          {.scale = scale,
-                           .causal = mask.causal,
-                           .key_mask = mask.key_mask,
-                           .bias = mask.bias,
-                           .dropout = training() ? dropout : 0});
+  o.scale = scale;
+  o.dropout = training() ? dropout : 0;
+  const Var y = attention(split(q(x)), split(k(memory)), split(v(memory)), o, bias);
   return out(reshape(y, {x.size(0), x.size(1), y.size(2) * y.size(3)}));
 }
 

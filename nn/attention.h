@@ -8,20 +8,16 @@
 
 namespace kg {
 
-// Which keys a query sees. key_mask u8 (B, Tk): 0 hides a key (PyTorch's padding mask says the opposite).
-struct AttentionMask {
-  bool causal = false;
-  Tensor key_mask = {};
-  Var bias = {};  // (B or 1, H or 1, Tq, Tk), added to the scores
-};
-
+// Of AttentionOptions, layers take `causal` and `key_mask` (PyTorch's padding mask says the opposite of key_mask); scale
+// and dropout are their own.
 class MultiHeadAttention : public Module {
  public:
   MultiHeadAttention(int64_t width, int64_t heads, double dropout = 0, bool with_bias = true);
   // Self-attention: x (B, T, C) -> (B, T, C).
-  Var operator()(const Var& x, const AttentionMask& mask = {}) const;
-  // Cross-attention: queries from x (B, Tq, C), keys and values from memory (B, Tk, C) -> (B, Tq, C).
-  Var operator()(const Var& x, const Var& memory, const AttentionMask& mask = {}) const;
+  Var operator()(const Var& x, const AttentionOptions& mask = {}) const;
+  // Cross-attention: queries from x (B, Tq, C), keys and values from memory (B, Tk, C) -> (B, Tq, C). bias (B or 1,
+  // H or 1, Tq, Tk) is added to the scores.
+  Var operator()(const Var& x, const Var& memory, const AttentionOptions& mask = {}, const Var& bias = {}) const;
 
   Var in_proj_weight, in_proj_bias;
   Linear out_proj;
@@ -29,7 +25,7 @@ class MultiHeadAttention : public Module {
   double dropout;
 
  private:
-  Var attend(const Var& q, const Var& k, const Var& v, const AttentionMask& mask) const;
+  Var attend(const Var& q, const Var& k, const Var& v, AttentionOptions o, const Var& bias = {}) const;
 };
 
 // Keys and values that decoding keeps: (B, T, H, D) each.
@@ -50,9 +46,9 @@ struct ProjectedAttentionOptions {
 class ProjectedAttention : public Module {
  public:
   explicit ProjectedAttention(const ProjectedAttentionOptions& options);
-  Var operator()(const Var& x, const AttentionMask& mask = {}) const { return (*this)(x, x, mask); }
-  // Queries from x (B, Tq, C), keys and values from memory (B, Tk, C) -> (B, Tq, C).
-  Var operator()(const Var& x, const Var& memory, const AttentionMask& mask = {}) const;
+  Var operator()(const Var& x, const AttentionOptions& mask = {}) const { return (*this)(x, x, mask); }
+  // As above.
+  Var operator()(const Var& x, const Var& memory, AttentionOptions mask = {}, const Var& bias = {}) const;
 
   // One position of a causal decoder (nn/decode.h), x (B, C) -> (B, C): its key and value go into the cache, its query
   // sees those of all positions up to it, with bias (1 or B, 1 or H, 1, position + 1) on the scores.

@@ -40,7 +40,7 @@ TransformerEncoderLayer::TransformerEncoderLayer(const TransformerOptions& o)
   reg("norm2", norm2);
   reg("dropout", dropout);
 }
-Var TransformerEncoderLayer::operator()(const Var& x, const AttentionMask& mask) const {
+Var TransformerEncoderLayer::operator()(const Var& x, const AttentionOptions& mask) const {
   const Var y = residual(x, norm1, pre_norm, dropout, [&](const Var& h) { return self_attn(h, mask); });
   return residual(y, norm2, pre_norm, dropout,
                   [&](const Var& h) { return linear2(dropout(activate(linear1(h), activation))); });
@@ -66,8 +66,8 @@ TransformerDecoderLayer::TransformerDecoderLayer(const TransformerOptions& o)
   reg("norm3", norm3);
   reg("dropout", dropout);
 }
-Var TransformerDecoderLayer::operator()(const Var& x, const Var& memory, const AttentionMask& self_mask,
-                                        const AttentionMask& memory_mask) const {
+Var TransformerDecoderLayer::operator()(const Var& x, const Var& memory, const AttentionOptions& self_mask,
+                                        const AttentionOptions& memory_mask) const {
   const Var y = residual(x, norm1, pre_norm, dropout, [&](const Var& h) { return self_attn(h, self_mask); });
   const Var z =
       residual(y, norm2, pre_norm, dropout, [&](const Var& h) { return multihead_attn(h, memory, memory_mask); });
@@ -81,7 +81,7 @@ TransformerEncoder::TransformerEncoder(int64_t count, const TransformerOptions& 
   reg("layers", layers);
   if (pre_norm) reg("norm", norm);
 }
-Var TransformerEncoder::operator()(Var x, const AttentionMask& mask) const {
+Var TransformerEncoder::operator()(Var x, const AttentionOptions& mask) const {
   for (const auto& layer : layers) x = layer(x, mask);
   return pre_norm ? norm(x) : x;
 }
@@ -92,8 +92,8 @@ TransformerDecoder::TransformerDecoder(int64_t count, const TransformerOptions& 
   reg("layers", layers);
   if (pre_norm) reg("norm", norm);
 }
-Var TransformerDecoder::operator()(Var x, const Var& memory, const AttentionMask& self_mask,
-                                   const AttentionMask& memory_mask) const {
+Var TransformerDecoder::operator()(Var x, const Var& memory, const AttentionOptions& self_mask,
+                                   const AttentionOptions& memory_mask) const {
   for (const auto& layer : layers) x = layer(x, memory, self_mask, memory_mask);
   return pre_norm ? norm(x) : x;
 }

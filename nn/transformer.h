@@ -27,7 +27,7 @@ struct TransformerOptions {
 class TransformerEncoderLayer : public Module {
  public:
   explicit TransformerEncoderLayer(const TransformerOptions& options);
-  Var operator()(const Var& x, const AttentionMask& mask = {}) const;
+  Var operator()(const Var& x, const AttentionOptions& mask = {}) const;
 
   MultiHeadAttention self_attn;
   Linear linear1, linear2;
@@ -41,8 +41,8 @@ class TransformerEncoderLayer : public Module {
 class TransformerDecoderLayer : public Module {
  public:
   explicit TransformerDecoderLayer(const TransformerOptions& options);
-  Var operator()(const Var& x, const Var& memory, const AttentionMask& self_mask = {},
-                 const AttentionMask& memory_mask = {}) const;
+  Var operator()(const Var& x, const Var& memory, const AttentionOptions& self_mask = {},
+                 const AttentionOptions& memory_mask = {}) const;
 
   MultiHeadAttention self_attn, multihead_attn;
   Linear linear1, linear2;
@@ -56,7 +56,7 @@ class TransformerDecoderLayer : public Module {
 class TransformerEncoder : public Module {
  public:
   TransformerEncoder(int64_t count, const TransformerOptions& options);
-  Var operator()(Var x, const AttentionMask& mask = {}) const;
+  Var operator()(Var x, const AttentionOptions& mask = {}) const;
 
   ModuleList<TransformerEncoderLayer> layers;
   LayerNorm norm;
@@ -66,8 +66,8 @@ class TransformerEncoder : public Module {
 class TransformerDecoder : public Module {
  public:
   TransformerDecoder(int64_t count, const TransformerOptions& options);
-  Var operator()(Var x, const Var& memory, const AttentionMask& self_mask = {},
-                 const AttentionMask& memory_mask = {}) const;
+  Var operator()(Var x, const Var& memory, const AttentionOptions& self_mask = {},
+                 const AttentionOptions& memory_mask = {}) const;
 
   ModuleList<TransformerDecoderLayer> layers;
   LayerNorm norm;

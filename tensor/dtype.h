@@ -30,34 +30,29 @@ struct bf16 {
   KG_HD explicit operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
 };
 
-constexpr int64_t size_of(Dtype d) {
-  switch (d) {
-    case Dtype::f64:
-      return 8;
-    case Dtype::f32:
-    case Dtype::i32:
-      return 4;
-    case Dtype::bf16:
-      return 2;
-    case Dtype::u8:
-      return 1;
-  }
-  return 0;
-}
+// Every dtype with its C++ type.
+#define KG_DTYPES(X) X(f64, double) X(f32, float) X(bf16, kg::bf16) X(i32, int32_t) X(u8, uint8_t)
+
+#define KG_CASE(dtype, T) \
+  case Dtype::dtype:      \
+    return #dtype;
 constexpr const char* name_of(Dtype d) {
-  switch (d) {
-    case Dtype::f64:
-      return "f64";
-    case Dtype::f32:
-      return "f32";
-    case Dtype::bf16:
-      return "bf16";
-    case Dtype::i32:
-      return "i32";
-    case Dtype::u8:
-      return "u8";
-  }
+  switch (d) { KG_DTYPES(KG_CASE) }
   return "?";
+}
+#undef KG_CASE
+// Calls fn with a value of the C++ type.
+#define KG_CASE(dtype, T) \
+  case Dtype::dtype:      \
+    return fn(T{});
+template <class Fn>
+constexpr auto for_any(Dtype d, Fn&& fn) {
+  switch (d) { KG_DTYPES(KG_CASE) }
+  return fn(uint8_t{});
+}
+#undef KG_CASE
+constexpr int64_t size_of(Dtype d) {
+  return for_any(d, [](auto zero) { return int64_t(sizeof(zero)); });
 }
 // What sums over elements are kept in: losses, statistics of norms, gradients of weights.
 constexpr Dtype accumulator(Dtype d) { return d == Dtype::bf16 ? Dtype::f32 : d; }
@@ -65,26 +60,13 @@ constexpr bool is_float(Dtype d) { return d == Dtype::f64 || d == Dtype::f32 || 
 
 template <class T>
 struct DtypeOf;
-template <>
-struct DtypeOf<double> {
-  static constexpr Dtype value = Dtype::f64;
-};
-template <>
-struct DtypeOf<float> {
-  static constexpr Dtype value = Dtype::f32;
-};
-template <>
-struct DtypeOf<bf16> {
-  static constexpr Dtype value = Dtype::bf16;
-};
-template <>
-struct DtypeOf<int32_t> {
-  static constexpr Dtype value = Dtype::i32;
-};
-template <>
-struct DtypeOf<uint8_t> {
-  static constexpr Dtype value = Dtype::u8;
-};
+#define KG_TYPE(dtype, T)                        \
+  template <>                                    \
+  struct DtypeOf<T> {                            \
+    static constexpr Dtype value = Dtype::dtype; \
+  };
+KG_DTYPES(KG_TYPE)
+#undef KG_TYPE
 template <class T>
 inline constexpr Dtype dtype_of = DtypeOf<T>::value;
 
@@ -95,22 +77,6 @@ auto for_float(Dtype dtype, const char* op, Fn&& fn) {
   if (dtype == Dtype::f32) return fn(float{});
   CHECK(dtype == Dtype::f64, "[", op, "] computes in f32 or f64 on the CPU, got ", name_of(dtype));
   return fn(double{});
-}
-template <class Fn>
-auto for_any(Dtype dtype, Fn&& fn) {
-  switch (dtype) {
-    case Dtype::f64:
-      return fn(double{});
-    case Dtype::f32:
-      return fn(float{});
-    case Dtype::bf16:
-      return fn(bf16{});
-    case Dtype::i32:
-      return fn(int32_t{});
-    case Dtype::u8:
-      break;
-  }
-  return fn(uint8_t{});
 }
 
 }  // namespace kg

@@ -83,7 +83,15 @@ class Tensor {
   const std::shared_ptr<Storage>& storage() const { return storage_; }
   int64_t offset() const { return offset_; }
   uint32_t version() const { return storage_ ? storage_->version : 0; }
-  void bump_version() const { ++storage_->version; }
+  void bump_version() const {
+    if (versioned_) ++storage_->version;
+  }
+  // The same elements for writes that no backward may mind: debug builds do not take them for changes of saved tensors.
+  Tensor unversioned() const {
+    Tensor t = *this;
+    t.versioned_ = false;
+    return t;
+  }
   // A view of `storage` from element `offset` on; flat parameter buffers are cut up with it.
   static Tensor view_of(const std::shared_ptr<Storage>& storage, int64_t offset, const Shape& shape, Dtype dtype);
   static Tensor view_of(const std::shared_ptr<Storage>& storage, int64_t offset, const Shape& shape,
@@ -95,6 +103,7 @@ class Tensor {
   Shape shape_, strides_;
   Dtype dtype_ = Dtype::f32;
   Device device_ = Device::cpu;
+  bool versioned_ = true;
 };
 
 inline Tensor empty_like(const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device()); }

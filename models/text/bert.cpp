@@ -46,7 +46,7 @@ BertLayer::BertLayer(const BertConfig& c)
   reg(distil ? "output_layer_norm" : "output.LayerNorm", norm2);
   reg("dropout", dropout);
 }
-Var BertLayer::operator()(const Var& in_, const AttentionMask& mask) const {
+Var BertLayer::operator()(const Var& in_, const AttentionOptions& mask) const {
   const Var seen = attention(in_, mask);
   const Var x = norm1(in_ + (distil ? seen : dropout(seen)));
   return norm2(x + dropout(out(activate(in(x), activation))));

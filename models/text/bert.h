@@ -39,7 +39,7 @@ BertConfig bert_preset(const std::string& name);  // bert-base, distilbert-base,
 class BertLayer : public Module {
  public:
   explicit BertLayer(const BertConfig& config);
-  Var operator()(const Var& x, const AttentionMask& mask) const;
+  Var operator()(const Var& x, const AttentionOptions& mask) const;
 
   ProjectedAttention attention;
   LayerNorm norm1, norm2;

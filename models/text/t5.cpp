@@ -111,10 +111,11 @@ T5Block::T5Block(const T5Config& c, bool decoder)
   reg("dropout", dropout);
 }
 
-Var T5Block::operator()(const Var& in, const AttentionMask& mask, const Var& memory,
-                        const AttentionMask& memory_mask) const {
-  Var x = in + dropout(self_attention(norm1(in), mask));
-  if (cross_attention) x = x + dropout((*cross_attention)(norm2(x), memory, memory_mask));
+Var T5Block::operator()(const Var& in, const AttentionOptions& mask, const Var& bias, const Var& memory,
+                        const Tensor& memory_mask) const {
+  const Var normed = norm1(in);
+  Var x = in + dropout(self_attention(normed, normed, mask, bias));
+  if (cross_attention) x = x + dropout((*cross_attention)(norm2(x), memory, {.key_mask = memory_mask}));
   const Var h = norm3(x);
   return x + dropout(wo(dropout(wi_1 ? gelu_tanh(wi(h)) * (*wi_1)(h) : relu(wi(h)))));
 }
@@ -149,8 +150,7 @@ Var T5Stack::operator()(const Var& embedded, const Tensor& mask, const Var& memo
   const Var table = permute(embedding(relative_bias, buckets_), {2, 0, 1});  // (H, T, T)
   const Var bias = reshape(contiguous(table), {1, config_.heads, length, length});
   Var x = dropout(embedded);
-  for (const T5Block& block : blocks)
-    x = block(x, {.causal = decoder_, .key_mask = mask, .bias = bias}, memory, {.key_mask = memory_mask});
+  for (const T5Block& block : blocks) x = block(x, {.causal = decoder_, .key_mask = mask}, bias, memory, memory_mask);
   return dropout(final_layer_norm(x));
 }
 

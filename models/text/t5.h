@@ -39,8 +39,9 @@ Tensor t5_buckets(int64_t queries, int64_t keys, bool bidirectional, const T5Con
 class T5Block : public Module {
  public:
   T5Block(const T5Config& config, bool decoder);
-  // x (B, T, C); memory (B, Ts, C) for a decoder.
-  Var operator()(const Var& x, const AttentionMask& mask, const Var& memory, const AttentionMask& memory_mask) const;
+  // x (B, T, C), bias (1, H, T, T) of its scores; memory (B, Ts, C) for a decoder.
+  Var operator()(const Var& x, const AttentionOptions& mask, const Var& bias, const Var& memory,
+                 const Tensor& memory_mask) const;
   // One position of a decoder: x (B, C), bias (1, H, 1, position + 1).
   Tensor step(const Tensor& x, int64_t position, const KeyValueCache& written, const Tensor& bias,
               const KeyValueCache& source, const Tensor& source_mask) const;

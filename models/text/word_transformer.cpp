@@ -38,7 +38,7 @@ TextBatch WordTransformer::prepare(const std::vector<std::string>& captions, int
 }
 
 Var WordTransformer::states(const TextBatch& batch) const {
-  AttentionMask attention;
+  AttentionOptions attention;
   attention.key_mask = batch.mask;
   return transformer(positions(words(batch.words)), attention);
 }
@@ -71,20 +71,6 @@ void WordTransformer::check_same(const TensorFile& file, const Json& stored, con
       words->second == stored_vocabulary(), source,
       ": the captions hold other words than those that the checkpoint was trained on: the data set has changed. "
       "Restore it, or begin a new run with another --out");
-}
-
-std::vector<std::string> WordTransformer::notes(const std::vector<std::string>& captions) const {
-  std::vector<std::string> lines;
-  for (const std::string& caption : captions) {
-    std::string unknown;
-    for (const std::string& word : vocabulary_.unknown_words(caption)) unknown += (unknown.empty() ? "" : ", ") + word;
-    const size_t length = split_words(caption).size(), read = size_t(config_.max_words);
-    if (length > read)
-      lines.push_back("a prompt has " + std::to_string(length) + " words; the model reads the first " +
-                      std::to_string(read));
-    if (!unknown.empty()) lines.push_back("\"" + caption + "\": the model has never seen: " + unknown);
-  }
-  return lines;
 }
 
 }  // namespace kg

@@ -6,21 +6,6 @@
 #include "nn/losses.h"
 
 namespace kg {
-namespace {
-// Around writes to the codebook between forward and backward: no backward reads its values (that of embedding needs the
-// ids alone). The version is put back because a learned codebook lies in the optimizer's buffer, where one count stands
-// for all parameters, and debug builds would take the write for a change of weights that backward still needs.
-class KeepVersion {
- public:
-  explicit KeepVersion(const Tensor& t) : storage_(*t.storage()), before_(storage_.version) {}
-  ~KeepVersion() { storage_.version = before_; }
-  KeepVersion(const KeepVersion&) = delete;
-
- private:
-  Storage& storage_;
-  uint32_t before_;
-};
-}  // namespace
 
 Quantizer::Quantizer(int64_t codes, int64_t width, CodebookUpdate update, double decay, double reset_below)
     : codebook(Tensor::zeros({codes, width})),
@@ -66,23 +51,23 @@ Tensor Quantizer::tile(const Tensor& own) const {
   return out;
 }
 
+// Writes to the codebook between forward and backward are unversioned: no backward reads its values (that of embedding
+// needs the ids alone), and a learned one lies in the optimizer's buffer, which has one version for all parameters.
 void Quantizer::start(const Tensor& x) {
-  const KeepVersion keep(codebook.value);
-  codebook.value.copy_from(tile(x));
+  codebook.value.unversioned().copy_from(tile(x));
   code_sum.copy_from(codebook.value);
   code_count.fill(1);
   initialized.fill(1);
 }
 
 void Quantizer::update(const Tensor& x, const CodeStatistics& batch) {
-  const KeepVersion keep(codebook.value);
   world().all_reduce_sum(batch.sums);
   lerp_(code_sum, batch.sums, 1 - decay_);
   lerp_(code_count, batch.counts, 1 - decay_);
   const bool average = update_ == CodebookUpdate::ema || update_ == CodebookUpdate::ema_reset;
   const bool reset = update_ == CodebookUpdate::reset || update_ == CodebookUpdate::ema_reset;
-  update_codebook(codebook.value, code_sum, code_count, batch.counts, reset ? tile(x) : Tensor(), average, reset,
-                  reset_below_);
+  update_codebook(codebook.value.unversioned(), code_sum, code_count, batch.counts, reset ? tile(x) : Tensor(), average,
+                  reset, reset_below_);
 }
 
 Quantizer::Output Quantizer::operator()(const Var& in) {

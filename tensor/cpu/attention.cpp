@@ -178,8 +178,8 @@ struct HeadGradients {
   T* scores;  // (Tq, Tk) or null
 };
 
-// gS = P (gP - rowsum(P gP)) in place of gP, over n keys. With dropout gP comes as the gradient of the dropped weights
-// P'; where P' is 0 the weight was dropped, or P is 0 too and gP does not matter.
+// gS in place of gP, over n keys (letters as in tensor/ops.h). With dropout gP comes as the gradient of the dropped
+// weights P'; where P' is 0 the weight was dropped, or P is 0 too and gP does not matter.
 template <class T>
 void scores_gradient(const T* p, const T* dropped, T* g, int64_t n, T keep_scale) {
   if (dropped != p) {
@@ -193,8 +193,7 @@ void scores_gradient(const T* p, const T* dropped, T* g, int64_t n, T keep_scale
   for (int64_t j = 0; j < n; ++j) g[j] = p[j] * (g[j] - dot);
 }
 
-// P = weights, P' = dropped P: gv = P'^T gy, gP' = gy v^T, gq = scale gS k, gk = scale gS^T q. From the last block of
-// queries, which sees all keys, to the first, which may see few.
+// The gradients of tensor/ops.h, from the last block of queries, which sees all keys, to the first, which may see few.
 template <class T>
 void backward_head(const Sizes& s, const AttentionOptions& o, int64_t b, int64_t h, Matrix<const T> gy,
                    Matrix<const T> q, Matrix<const T> k, Matrix<const T> v, const T* weights, HeadGradients<T> g) {

@@ -1,5 +1,4 @@
-// 1-D convolution over channels-last rows, as matrix products over gathered rows. x (B, T, I), y (B, T', O), weight
-// (O, I, k) stored (k, I, O); T' = (T + 2 padding - dilation (k - 1) - 1) / stride + 1.
+// 1-D convolution over channels-last rows, as matrix products over gathered rows: shapes and layout as in tensor/ops.h.
 #pragma once
 
 #include "tensor/ops.h"

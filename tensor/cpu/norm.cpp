@@ -12,7 +12,7 @@ namespace kg::cpu {
 
 namespace {
 
-// out = (in - mean) rstd w + b of a row; a null `mean` makes it RMS norm, b may be null.
+// A row's norm, as in tensor/ops.h; a null `mean` makes it RMS norm, b may be null.
 template <class T>
 void norm_row(T* out, T* mean, T* rstd, const T* in, const T* w, const T* b, int64_t n, double eps) {
   T m = 0;
@@ -89,8 +89,7 @@ void for_each_vec(int64_t n, Fn fn) {
         [=](T* p, Vec<T> v) { std::memcpy(static_cast<void*>(p), &v, size_t(rest) * sizeof(T)); });
 }
 
-// With xh = (x - mean) rstd and a = gy w:  gx = rstd (a - mean(a) - xh mean(a xh)), without mean(a) for RMS norm, for
-// R rows of n together, so that their part of gw = sum_rows gy xh and gb = sum_rows gy is read and written once.
+// gx as in tensor/ops.h, and of gw and gb the part of R rows of n together, so that these are read and written once.
 template <int R, class T>
 void backward_rows(T* gx, T* gw, T* gb, const T* gy, const T* x, const T* w, const T* mean, const T* rstd, int64_t n) {
   Vec<T> s[R] = {}, d[R] = {};

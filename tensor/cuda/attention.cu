@@ -93,9 +93,37 @@ __device__ inline void clear_rest(Ptr<T> out, const AttentionProblem& o, int64_t
     for (int64_t j = begin + lane; j < o.keys; j += kWarp) out[(plane * o.queries + i) * o.keys + j] = T(0.0f);
 }
 
-__device__ inline Philox moved(const Philox& random, Ptr<const uint64_t> offset) {
-  return {random.seed, random.stream + *offset};
-}
+// The queries of a warp in a grid of (B H, blocks of rows), its place in shared memory, and the tiles of keys that the
+// block must see.
+template <class G>
+struct QueryRows {
+  int lane, left_at, mix_at;
+  int64_t plane, b, h;   // place in (B H), (B), (H)
+  int64_t first, tiles;  // first query of the warp, tiles of the block
+  bool active;           // the warp has a query
+  Philox random;
+
+  __device__ QueryRows(const AttentionProblem& o, Ptr<const uint64_t> stream_offset)
+      : lane(threadIdx.x % kWarp),
+        plane(blockIdx.x),
+        b(plane / o.heads),
+        h(plane % o.heads),
+        random{o.random.seed, o.random.stream + *stream_offset} {
+    const int warp = threadIdx.x / kWarp;
+    left_at = warp * G::kRows * G::kPacks, mix_at = warp * G::kTile * (G::kRows / 4);
+    const int64_t block = int64_t(blockIdx.y) * G::kBlockRows, end = block + G::kBlockRows;
+    first = block + warp * G::kRows;
+    active = first < o.queries;
+    tiles = (o.visible((end < o.queries ? end : o.queries) - 1) + G::kTile - 1) / G::kTile;
+  }
+  // The block's next tile, number t of the head's keys or values.
+  template <class S, class T>
+  __device__ void load(S& tile, const HeadsView<const T>& x, int64_t t, int64_t keys) const {
+    __syncthreads();
+    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, x, b, h, t * G::kTile, keys, int(threadIdx.x), G::kThreads);
+    __syncthreads();
+  }
+};
 
 // Pass 1 finds maximum and sum of every row over the tiles of keys, pass 2 has the final weights tile by tile and mixes
 // the values. With one tile its scores stay in registers; with more they are computed again, which costs less than
@@ -107,45 +135,34 @@ __global__ void __launch_bounds__(G::kThreads, 2)
   KG_SHARED(Pack4, tile, G::kTileSize);
   KG_SHARED(Pack4, left, G::kLeftSize);
   KG_SHARED(Pack4, mixed, G::kMixSize);
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  const int64_t plane = blockIdx.x, b = plane / o.heads, h = plane % o.heads;
-  const int64_t block = int64_t(blockIdx.y) * G::kBlockRows, first = block + warp * G::kRows;
-  const bool active = first < o.queries;
-  const int mine = warp * G::kRows * G::kPacks, mix_at = warp * G::kTile * (G::kRows / 4);
-  const int64_t last = block + G::kBlockRows < o.queries ? block + G::kBlockRows - 1 : o.queries - 1;
-  const int64_t tiles = (o.visible(last) + G::kTile - 1) / G::kTile;
-  const Philox random = moved(o.random, stream_offset);
-  load_rows<G::kPacks, G::kRows, G::kPacks>(left, mine, q, b, h, first, o.queries, lane, kWarp);
+  const QueryRows<G> my(o, stream_offset);
+  load_rows<G::kPacks, G::kRows, G::kPacks>(left, my.left_at, q, my.b, my.h, my.first, o.queries, my.lane, kWarp);
 
   float s[G::kRows][G::kSlots], top[G::kRows], sum[G::kRows];
   for (int r = 0; r < G::kRows; ++r) top[r] = kHidden, sum[r] = 0;
   auto scores = [&](int64_t t) {
-    __syncthreads();
-    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, k, b, h, t * G::kTile, o.keys, int(threadIdx.x), G::kThreads);
-    __syncthreads();
-    if (!active) return;
-    products<G>(s, left, mine, tile, o.width, lane);
-    finish_scores<G>(s, o, terms, b, h, first, t * G::kTile, lane);
+    my.load(tile, k, t, o.keys);
+    if (!my.active) return;
+    products<G>(s, left, my.left_at, tile, o.width, my.lane);
+    finish_scores<G>(s, o, terms, my.b, my.h, my.first, t * G::kTile, my.lane);
   };
-  for (int64_t t = 0; t < tiles; ++t) {
+  for (int64_t t = 0; t < my.tiles; ++t) {
     scores(t);
-    if (active) update_rows<G>(top, sum, s);
+    if (my.active) update_rows<G>(top, sum, s);
   }
   Pack4 held[G::kHeld] = {};
-  for (int64_t t = 0; t < tiles; ++t) {
-    if (tiles > 1) scores(t);
-    if (active) {
-      finish_weights<G>(s, o, random, top, sum, weights, plane, first, t * G::kTile, lane);
-      store_weights<G>(s, mixed, mix_at, lane);
+  for (int64_t t = 0; t < my.tiles; ++t) {
+    if (my.tiles > 1) scores(t);
+    if (my.active) {
+      finish_weights<G>(s, o, my.random, top, sum, weights, my.plane, my.first, t * G::kTile, my.lane);
+      store_weights<G>(s, mixed, my.mix_at, my.lane);
     }
-    __syncthreads();
-    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, v, b, h, t * G::kTile, o.keys, int(threadIdx.x), G::kThreads);
-    __syncthreads();
-    const int64_t rows = o.visible(first + G::kRows - 1) - t * G::kTile;
-    if (active) mix<G>(held, mixed, mix_at, tile, int(rows < G::kTile ? rows : G::kTile), lane);
+    my.load(tile, v, t, o.keys);
+    const int64_t rows = o.visible(my.first + G::kRows - 1) - t * G::kTile;
+    if (my.active) mix<G>(held, mixed, my.mix_at, tile, int(rows < G::kTile ? rows : G::kTile), my.lane);
   }
-  store_rows<G>(y, b, h, first, o.queries, held, 1.0f, lane);
-  clear_rest(weights, o, plane, first, G::kRows, tiles * G::kTile, lane);
+  store_rows<G>(y, my.b, my.h, my.first, o.queries, held, 1.0f, my.lane);
+  clear_rest(weights, o, my.plane, my.first, G::kRows, my.tiles * G::kTile, my.lane);
 }
 
 // gP to the gradient before dropout; returns P in `p`. Where P is 0, gP does not matter. P' goes to `dropped`.
@@ -174,8 +191,8 @@ __device__ inline void weights_gradient(float (&g)[G::kRows][G::kSlots], float (
   });
 }
 
-// gS = P (gP - rowsum(P gP)) with gP = gy v^T, gq = scale gS k. Two passes over the tiles as in the forward. gS goes to
-// `gscores`, and with dropout P' to `dropped`, which the gradient of keys and values reads.
+// gS and gq as in tensor/ops.h, by two passes over the tiles as in the forward. gS goes to `gscores`, and with dropout
+// P' to `dropped`, which the gradient of keys and values reads.
 template <class T, class G>
 __global__ void __launch_bounds__(G::kThreads, 2)
     attention_queries_kernel(AttentionProblem o, HeadsView<T> gq, Ptr<T> gscores, Ptr<T> dropped, HeadsView<const T> gy,
@@ -184,28 +201,19 @@ __global__ void __launch_bounds__(G::kThreads, 2)
   KG_SHARED(Pack4, tile, G::kTileSize);
   KG_SHARED(Pack4, left, G::kLeftSize);
   KG_SHARED(Pack4, mixed, G::kMixSize);
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  const int64_t plane = blockIdx.x, b = plane / o.heads, h = plane % o.heads;
-  const int64_t block = int64_t(blockIdx.y) * G::kBlockRows, first = block + warp * G::kRows;
-  const bool active = first < o.queries;
-  const int mine = warp * G::kRows * G::kPacks, mix_at = warp * G::kTile * (G::kRows / 4);
-  const int64_t last = block + G::kBlockRows < o.queries ? block + G::kBlockRows - 1 : o.queries - 1;
-  const int64_t tiles = (o.visible(last) + G::kTile - 1) / G::kTile;
-  const Philox random = moved(o.random, stream_offset);
-  load_rows<G::kPacks, G::kRows, G::kPacks>(left, mine, gy, b, h, first, o.queries, lane, kWarp);
+  const QueryRows<G> my(o, stream_offset);
+  load_rows<G::kPacks, G::kRows, G::kPacks>(left, my.left_at, gy, my.b, my.h, my.first, o.queries, my.lane, kWarp);
 
   float g[G::kRows][G::kSlots], p[G::kRows][G::kSlots], dot[G::kRows] = {};
   auto gradient = [&](int64_t t, Ptr<T> out) {
-    __syncthreads();
-    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, v, b, h, t * G::kTile, o.keys, int(threadIdx.x), G::kThreads);
-    __syncthreads();
-    if (!active) return;
-    products<G>(g, left, mine, tile, o.width, lane);
-    weights_gradient<G, T>(g, p, o, random, weights, out, plane, first, t * G::kTile, lane);
+    my.load(tile, v, t, o.keys);
+    if (!my.active) return;
+    products<G>(g, left, my.left_at, tile, o.width, my.lane);
+    weights_gradient<G, T>(g, p, o, my.random, weights, out, my.plane, my.first, t * G::kTile, my.lane);
   };
-  for (int64_t t = 0; t < tiles; ++t) {
+  for (int64_t t = 0; t < my.tiles; ++t) {
     gradient(t, dropped);
-    if (!active) continue;
+    if (!my.active) continue;
     unrolled<G::kRows>([&](auto r) {
       float part = 0;
       for (int u = 0; u < G::kSlots; ++u) part += p[r][u] * g[r][u];
@@ -213,27 +221,25 @@ __global__ void __launch_bounds__(G::kThreads, 2)
     });
   }
   Pack4 held[G::kHeld] = {};
-  for (int64_t t = 0; t < tiles; ++t) {
-    if (tiles > 1) gradient(t, nullptr);
-    if (active) {
+  for (int64_t t = 0; t < my.tiles; ++t) {
+    if (my.tiles > 1) gradient(t, nullptr);
+    if (my.active) {
       unrolled<G::kRows>([&](auto r) {
         for (int u = 0; u < G::kSlots; ++u) {
-          const int64_t i = first + r, j = t * G::kTile + lane + kWarp * u;
+          const int64_t i = my.first + r, j = t * G::kTile + my.lane + kWarp * u;
           g[r][u] = p[r][u] * (g[r][u] - dot[r]);
-          if (i < o.queries && j < o.keys) gscores[(plane * o.queries + i) * o.keys + j] = T(g[r][u]);
+          if (i < o.queries && j < o.keys) gscores[(my.plane * o.queries + i) * o.keys + j] = T(g[r][u]);
         }
       });
-      store_weights<G>(g, mixed, mix_at, lane);
+      store_weights<G>(g, mixed, my.mix_at, my.lane);
     }
-    __syncthreads();
-    load_rows<G::kPacks, G::kTile, G::kStride>(tile, 0, k, b, h, t * G::kTile, o.keys, int(threadIdx.x), G::kThreads);
-    __syncthreads();
-    const int64_t rows = o.visible(first + G::kRows - 1) - t * G::kTile;
-    if (active) mix<G>(held, mixed, mix_at, tile, int(rows < G::kTile ? rows : G::kTile), lane);
+    my.load(tile, k, t, o.keys);
+    const int64_t rows = o.visible(my.first + G::kRows - 1) - t * G::kTile;
+    if (my.active) mix<G>(held, mixed, my.mix_at, tile, int(rows < G::kTile ? rows : G::kTile), my.lane);
   }
-  store_rows<G>(gq, b, h, first, o.queries, held, o.scale, lane);
-  clear_rest(gscores, o, plane, first, G::kRows, tiles * G::kTile, lane);
-  if (dropped != nullptr) clear_rest(dropped, o, plane, first, G::kRows, tiles * G::kTile, lane);
+  store_rows<G>(gq, my.b, my.h, my.first, o.queries, held, o.scale, my.lane);
+  clear_rest(gscores, o, my.plane, my.first, G::kRows, my.tiles * G::kTile, my.lane);
+  if (dropped != nullptr) clear_rest(dropped, o, my.plane, my.first, G::kRows, my.tiles * G::kTile, my.lane);
 }
 
 // y[r] += sum_i m[i][r] x[i] over a tile of queries i from `at` on, for this warp's keys r; m (B, H, Tq, Tk).
@@ -256,8 +262,7 @@ __device__ inline void mix_queries(Pack4 (&held)[G::kHeld], S& tile, M& mixed, c
   if (first < o.keys) mix<G>(held, mixed, mix_at, tile, int(rows < G::kTile ? rows : G::kTile), lane);
 }
 
-// gk = scale gS^T q and gv = P'^T gy: a warp owns kRows keys, the queries come by in tiles, from the first that sees a
-// key of the block.
+// gk and gv: a warp owns kRows keys, the queries come by in tiles, from the first that sees a key of the block.
 template <class T, class G>
 __global__ void __launch_bounds__(G::kThreads, 2)
     attention_keys_kernel(AttentionProblem o, HeadsView<T> gk, HeadsView<T> gv, Ptr<const T> gscores,

@@ -46,47 +46,7 @@ struct alignas(sizeof(T) * N) Pack {
 
 }  // namespace kg::cuda
 
-#ifdef KG_CUDA_EMULATION
-#include "tests/cuda_emulation/device.h"
-#else
-
-#include <cuda_runtime.h>
-
-namespace kg::cuda {
-
-template <class T>
-using Ptr = T*;
-template <class T>
-Ptr<T> pointer(const Tensor& t) {  // null for an undefined tensor
-  return t.defined() ? static_cast<T*>(t.device_data(dtype_of<std::remove_const_t<T> >)) : nullptr;
-}
-
-#define KG_SHARED(T, name, n) __shared__ T name[n]
-
-template <int N, class T>
-__device__ __forceinline__ Pack<std::remove_const_t<T>, N> load_pack(T* p) {
-  return *reinterpret_cast<const Pack<std::remove_const_t<T>, N>*>(p);
-}
-template <int N, class T>
-__device__ __forceinline__ void store_pack(T* p, const Pack<T, N>& values) {
-  *reinterpret_cast<Pack<T, N>*>(p) = values;
-}
-
-cudaStream_t stream();
-void check(cudaError_t result, const char* what);  // an Error that names the call
-
-template <class... P>
-void launch(const char* name, void (*kernel)(P...), Grid grid, int threads, std::type_identity_t<P>... arguments) {
-  check_launch(name, grid, threads);
-  void* list[] = {const_cast<void*>(static_cast<const void*>(&arguments))...};
-  check(cudaLaunchKernel(reinterpret_cast<const void*>(kernel),
-                         dim3(unsigned(grid.x), unsigned(grid.y), unsigned(grid.z)), dim3(unsigned(threads)), list, 0,
-                         stream()),
-        name);
-}
-
-}  // namespace kg::cuda
-#endif
+#include "primitives.h"  // of tensor/cuda/vendor for a GPU, of tests/cuda_emulation for the host: CMake says which
 
 namespace kg::cuda {
 

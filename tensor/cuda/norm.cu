@@ -4,13 +4,13 @@
 // a mean of 0. What is normalised may also be made on the way, as x + dropout(y) of a residual block.
 #include "tensor/cuda/keep.h"
 #include "tensor/cuda/kernels.h"
+#include "tensor/cuda/operands.h"
 
 namespace kg::cuda {
 namespace {
 
 constexpr int kWarpThreads = 128, kBlockThreads = 512, kColumnThreads = 256;
 constexpr int kColumnWarps = kColumnThreads / kWarp;
-constexpr int kHeldPacks = 8;           // registers of a lane hold this many packs of a row
 constexpr int64_t kColumnBlocks = 512;  // what fills the GPU
 
 // y = (x - mean) rstd w + b for N columns from c on
@@ -130,7 +130,7 @@ __device__ inline Slopes<N> load_slopes(Ptr<const T> gy, Ptr<const T> x, Ptr<con
   for (int j = 0; j < N; ++j) s.a[j] *= scale[j], s.h[j] = (s.h[j] - mean) * rstd;
   return s;
 }
-// gx = rstd (a - mean(a) - h mean(a h))
+// gx as in tensor/ops.h, from the means of a and of a h
 template <int N>
 __device__ inline Pack<float, N> gradient(const Slopes<N>& s, float rstd, float mean_a, float mean_ah) {
   Pack<float, N> out;
@@ -251,30 +251,6 @@ __global__ void norm_parts_kernel(int64_t parts, int64_t n, Ptr<float> gweight, 
     gweight[c] += total;
   else
     gbias[c] += total;
-}
-
-// fn(N): 16 bytes when all rows begin at a multiple of that, else 1.
-template <class T, class Fn>
-void for_width(int64_t n, std::initializer_list<const Tensor*> tensors, Fn&& fn) {
-  constexpr int kWide = 16 / int(sizeof(T));
-  bool packed = n % kWide == 0;
-  for (const Tensor* t : tensors) packed = packed && (!t->defined() || reinterpret_cast<uintptr_t>(t->raw()) % 16 == 0);
-  packed ? fn(std::integral_constant<int, kWide>{}) : fn(std::integral_constant<int, 1>{});
-}
-// fn(K): the packs a lane holds of a row of n elements, 0 when they are too many.
-template <class Fn>
-void for_held(int64_t packs, Fn&& fn) {
-  const int64_t each = ceil_div(packs, kWarp);
-  if (each <= 1)
-    fn(std::integral_constant<int, 1>{});
-  else if (each <= 2)
-    fn(std::integral_constant<int, 2>{});
-  else if (each <= 4)
-    fn(std::integral_constant<int, 4>{});
-  else if (each <= kHeldPacks)
-    fn(std::integral_constant<int, kHeldPacks>{});
-  else
-    fn(std::integral_constant<int, 0>{});
 }
 
 // `tensors`: all that the kernel reads or writes by rows.

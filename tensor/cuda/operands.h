@@ -1,4 +1,5 @@
-// Operands of one shape as kernels take them: axes that merge in memory are merged (tensor/cpu/strided.h).
+// Operands as kernels take them: of one shape, with axes that merge in memory merged (tensor/cpu/strided.h), and how
+// rows of n elements are read.
 #pragma once
 
 #include "tensor/cpu/strided.h"
@@ -48,6 +49,31 @@ bool packs(const Operands<K>& o, const std::array<const Tensor*, K>& tensors) {
   bool all = o.dense();
   for (const Tensor* t : tensors) all = all && reinterpret_cast<uintptr_t>(t->raw()) % 16 == 0;
   return all;
+}
+
+// fn(N) for rows of n elements of T: 16 bytes of them when all rows begin at a multiple of that, else 1.
+template <class T, class Fn>
+void for_width(int64_t n, std::initializer_list<const Tensor*> tensors, Fn&& fn) {
+  constexpr int kWide = 16 / int(sizeof(T));
+  bool packed = n % kWide == 0;
+  for (const Tensor* t : tensors) packed = packed && (!t->defined() || reinterpret_cast<uintptr_t>(t->raw()) % 16 == 0);
+  packed ? fn(std::integral_constant<int, kWide>{}) : fn(std::integral_constant<int, 1>{});
+}
+inline constexpr int kHeldPacks = 8;  // registers of a lane hold this many packs of a row
+// fn(K): the packs a lane holds of a row of n elements, 0 when they are too many.
+template <class Fn>
+void for_held(int64_t packs, Fn&& fn) {
+  const int64_t each = ceil_div(packs, kWarp);
+  if (each <= 1)
+    fn(std::integral_constant<int, 1>{});
+  else if (each <= 2)
+    fn(std::integral_constant<int, 2>{});
+  else if (each <= 4)
+    fn(std::integral_constant<int, 4>{});
+  else if (each <= kHeldPacks)
+    fn(std::integral_constant<int, kHeldPacks>{});
+  else
+    fn(std::integral_constant<int, 0>{});
 }
 
 }  // namespace kg::cuda

@@ -89,7 +89,7 @@ __global__ void nearest_of_shares(int64_t rows, int64_t shares, Ptr<const float>
   ids[row] = code;
 }
 
-// {-sum p log(p + 1e-7), number of codes with n > 0} for p = n / (sum of all n, or 1); one block.
+// code_use of tensor/ops.h, where a sum of 0 counts as 1; one block.
 __global__ void use_of_codes(int64_t codes, Ptr<const float> counts, Ptr<double> use) {
   KG_SHARED(double, part, 32);
   double rows = 0, entropy = 0, used = 0;
@@ -104,7 +104,7 @@ __global__ void use_of_codes(int64_t codes, Ptr<const float> counts, Ptr<double>
   if (threadIdx.x == 0) use[0] = entropy, use[1] = used;
 }
 
-// See update_codebook in tensor/cpu/quantize.h. A thread an element.
+// update_codebook of tensor/ops.h: a thread an element.
 template <class T>
 __global__ void update_codes(int64_t total, int64_t width, bool average, bool reset, float reset_below,
                              Ptr<const float> sums, Ptr<const float> counts, Ptr<const T> spare, Ptr<T> codebook) {

@@ -111,7 +111,7 @@ __device__ inline void map_row(const R& row, Ptr<T> y, Ptr<const T> g, Ptr<const
   });
 }
 
-// y = exp(x - max) / sum, or its logarithm x - (max + log sum).
+// Softmax as exp(x - max) / sum, or its logarithm as x - (max + log sum).
 template <class T, int N, bool long_rows, bool log>
 __global__ void softmax_kernel(int64_t rows, int64_t n, Ptr<T> y, Ptr<const T> x) {
   KG_SHARED(float, part, 32);
@@ -128,7 +128,7 @@ __global__ void softmax_kernel(int64_t rows, int64_t n, Ptr<T> y, Ptr<const T> x
   }
 }
 
-// gx = y (gy - sum gy y); for the logarithm gx = gy - exp(y) sum gy.
+// The gradients of softmax and of log_softmax, as in tensor/ops.h.
 template <class T, int N, bool long_rows, bool log>
 __global__ void softmax_backward_kernel(int64_t rows, int64_t n, Ptr<T> gx, Ptr<const T> gy, Ptr<const T> y) {
   KG_SHARED(float, part, 32);
@@ -148,8 +148,8 @@ __global__ void softmax_backward_kernel(int64_t rows, int64_t n, Ptr<T> gx, Ptr<
   }
 }
 
-// loss = lse - (1 - smoothing) x[target] - smoothing mean(x), all relative to the maximum, which keeps f32 exact where
-// logits are large. A target outside the classes gives NaN: reading there is not defined, and 0 would hide it.
+// The loss from the rows' logsumexp, all relative to the maximum, which keeps f32 exact where logits are large. A target
+// outside the classes gives NaN: reading there is not defined, and 0 would hide it.
 template <class T, int N, bool long_rows>
 __global__ void cross_entropy_kernel(int64_t rows, int64_t n, Ptr<float> loss, Ptr<float> logsumexp, Ptr<const T> x,
                                      Ptr<const int32_t> target, int ignore_index, float smoothing) {
@@ -170,7 +170,7 @@ __global__ void cross_entropy_kernel(int64_t rows, int64_t n, Ptr<float> loss, P
   logsumexp[row.index] = top + log_sum;
 }
 
-// gx = gy (exp(x - lse) - smoothing / n - (1 - smoothing) [target])
+// The gradient of cross_entropy, with softmax as exp(x - lse).
 template <class T, int N, bool long_rows>
 __global__ void cross_entropy_backward_kernel(int64_t rows, int64_t n, Ptr<T> gx, Ptr<const float> gy, Ptr<const T> x,
                                               Ptr<const int32_t> target, Ptr<const float> logsumexp, int ignore_index,

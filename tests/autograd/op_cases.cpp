@@ -1,5 +1,5 @@
 // The rows of the op table. The pointwise rows come from the lists of tensor/ops.h, so a new op of a list has one at
-// once; B, T, C, ... are as in tensor/ops.h.
+// once; B, T, C, ... are as in tensor/ops.h. A row of an op that is not basic uses it twice: as it is and composed.
 #include "tests/autograd/op_cases.h"
 
 #include <algorithm>
@@ -7,6 +7,9 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <set>
+
+#include "tests/autograd/composed.h"
 
 namespace kg {
 namespace {
@@ -21,6 +24,18 @@ Tensor random_ids(const Shape& shape, int64_t below, const Var& like) {
   return Tensor::from(ids, shape).to(like.value.device());
 }
 Tensor random_mask(const Shape& shape, const Var& like) { return random_ids(shape, 2, like).to(Dtype::u8); }
+
+// An op and its composed form, as functions of whatever the op takes.
+#define KG_BOTH(op) \
+#op, [](const auto&... args) { return kg::op(args...); }, [](const auto&... args) { return composed::op(args...); }
+// A row of both; `use` is use(op, inputs).
+template <class Op, class Composed, class Use>
+OpCase& add(Rows& rows, const char* name, Op op, Composed composed, const std::string& variant,
+            const std::vector<OpInput>& inputs, Use use) {
+  rows.push_back({name, variant, inputs, [=](const Vars& in) -> Var { return use(op, in); },
+                  [=](const Vars& in) -> Var { return use(composed, in); }});
+  return rows.back();
+}
 
 Shape with(Shape shape, int axis, int64_t extent) {
   shape[axis] = extent;
@@ -100,36 +115,36 @@ void add_selection(Rows& rows) {
   rows.push_back({"where", "mask_of_rows", {x, x}, [](const Vars& in) {
                     return where(random_mask({in[0].size(1), 1}, in[0]), in[0], in[1]);
                   }});
-  rows.push_back({"masked_fill", "", {x}, [](const Vars& in) {
-                    return masked_fill(in[0], random_mask({in[0].size(0), 1, in[0].size(2)}, in[0]), -3);
-                  }});
+  add(rows, KG_BOTH(masked_fill), "", {x}, [](auto op, const Vars& in) {
+    return op(in[0], random_mask({in[0].size(0), 1, in[0].size(2)}, in[0]), -3.0);
+  });
 }
 
 // ---- views
 void add_views(Rows& rows) {
   const OpInput x{{3, 4, 5}, {17, 30, 71}}, wide{{3, 1, 13}, {17, 1, 701}};
-  const auto add = [&](const char* op, const char* variant, const OpInput& input, Var (*build)(const Var&)) {
+  const auto view = [&](const char* op, const char* variant, const OpInput& input, Var (*build)(const Var&)) {
     // Squared, so that the gradient that comes back is not the same everywhere.
     rows.push_back({op, variant, {input}, [build](const Vars& in) { return square(build(in[0])); }});
   };
-  add("reshape", "", x, [](const Var& v) { return reshape(v, {v.size(0) * v.size(1), -1}); });
-  add("reshape", "of_transposed", x, [](const Var& v) { return reshape(transpose(v, 0, 1), {-1, v.size(2)}); });
-  add("transpose", "", x, [](const Var& v) { return transpose(v, 0, -1); });
-  add("permute", "", x, [](const Var& v) { return permute(v, {2, 0, 1}); });
-  add("expand", "", wide, [](const Var& v) { return expand(v, {2, v.size(0), 5, v.size(2)}); });
-  add("slice", "", x, [](const Var& v) { return slice(v, 1, 1, v.size(1) - 1); });
-  add("slice", "empty", x, [](const Var& v) { return concat({v, slice(v, 0, 1, 1)}, 0); });
-  add("slice", "of_slice", x, [](const Var& v) { return slice(slice(v, 2, 1, 4), 0, 0, 2); });
-  add("slice", "of_transposed", x, [](const Var& v) { return slice(transpose(v, 0, 2), 0, 1, 3); });
-  add("slice", "of_expanded", wide, [](const Var& v) { return slice(expand(v, {v.size(0), 5, v.size(2)}), 1, 1, 4); });
-  add("slice", "overlapping", x, [](const Var& v) { return slice(v, 0, 0, 2) * slice(v, 0, 1, 3); });
-  add("select", "", x, [](const Var& v) { return select(v, 1, 2); });
-  add("select", "last", x, [](const Var& v) { return select(v, -1, 0); });
-  add("cast", "", x, [](const Var& v) { return cast(cast(v, Dtype::f64), v.dtype()); });
-  add("in_dtype", "", x, [](const Var& v) { return in_dtype(in_dtype(v, Dtype::f64), v.dtype()); });
-  add("contiguous", "", x, [](const Var& v) { return contiguous(transpose(v, 0, 2)); });
-  add("split", "", x, [](const Var& v) {
-    const std::vector<Var> parts = split(v, 1, 3);  // the last is smaller
+  view("reshape", "", x, [](const Var& v) { return reshape(v, {v.size(0) * v.size(1), -1}); });
+  view("reshape", "of_transposed", x, [](const Var& v) { return reshape(transpose(v, 0, 1), {-1, v.size(2)}); });
+  view("transpose", "", x, [](const Var& v) { return transpose(v, 0, -1); });
+  view("permute", "", x, [](const Var& v) { return permute(v, {2, 0, 1}); });
+  view("expand", "", wide, [](const Var& v) { return expand(v, {2, v.size(0), 5, v.size(2)}); });
+  view("slice", "", x, [](const Var& v) { return slice(v, 1, 1, v.size(1) - 1); });
+  view("slice", "empty", x, [](const Var& v) { return concat({v, slice(v, 0, 1, 1)}, 0); });
+  view("slice", "of_slice", x, [](const Var& v) { return slice(slice(v, 2, 1, 4), 0, 0, 2); });
+  view("slice", "of_transposed", x, [](const Var& v) { return slice(transpose(v, 0, 2), 0, 1, 3); });
+  view("slice", "of_expanded", wide, [](const Var& v) { return slice(expand(v, {v.size(0), 5, v.size(2)}), 1, 1, 4); });
+  view("slice", "overlapping", x, [](const Var& v) { return slice(v, 0, 0, 2) * slice(v, 0, 1, 3); });
+  view("select", "", x, [](const Var& v) { return select(v, 1, 2); });
+  view("select", "last", x, [](const Var& v) { return select(v, -1, 0); });
+  view("cast", "", x, [](const Var& v) { return cast(cast(v, Dtype::f64), v.dtype()); });
+  view("in_dtype", "", x, [](const Var& v) { return in_dtype(in_dtype(v, Dtype::f64), v.dtype()); });
+  view("contiguous", "", x, [](const Var& v) { return contiguous(transpose(v, 0, 2)); });
+  add(rows, KG_BOTH(split), "", {x}, [](auto op, const Vars& in) {
+    const Vars parts = op(in[0], 1, 3);  // the last is smaller
     Var y = sum(parts[0]);
     for (size_t i = 1; i < parts.size(); ++i) y = y + double(i + 1) * sum(square(parts[i]));
     return y;
@@ -139,22 +154,25 @@ void add_views(Rows& rows) {
 // ---- reductions
 void add_reductions(Rows& rows) {
   const OpInput x{{3, 5, 7}, {17, 31, 71}}, distinct{{3, 5, 7}, {17, 31, 71}, Domain::distinct};
-  const auto add = [&](const char* op, const char* variant, const OpInput& input, Var (*build)(const Var&)) {
+  const auto basic = [&](const char* op, const char* variant, const OpInput& input, Var (*build)(const Var&)) {
     rows.push_back({op, variant, {input}, [build](const Vars& in) { return square(build(in[0])); }});
   };
-  add("sum", "all", x, [](const Var& v) { return sum(v); });
-  add("sum", "last", x, [](const Var& v) { return sum(v, {-1}); });
-  add("sum", "first", x, [](const Var& v) { return sum(v, {0}, true); });
-  add("sum", "outer", x, [](const Var& v) { return sum(v, {0, 2}); });
-  add("mean", "all", x, [](const Var& v) { return mean(v); });
-  add("mean", "middle", x, [](const Var& v) { return mean(v, {1}, true); });
-  add("mean", "first_two", x, [](const Var& v) { return mean(v, {0, 1}); });
-  add("max", "", distinct, [](const Var& v) { return max(v, 1); });
-  add("max", "last_keepdim", distinct, [](const Var& v) { return max(v, -1, true); });
-  add("min", "", distinct, [](const Var& v) { return min(v, 0); });
-  add("cumsum", "", x, [](const Var& v) { return cumsum(v, 1); });
-  add("cumsum", "last", x, [](const Var& v) { return cumsum(v, -1); });
-  add("topk", "", distinct, [](const Var& v) { return topk(v, 3).first; });
+  basic("sum", "all", x, [](const Var& v) { return sum(v); });
+  basic("sum", "last", x, [](const Var& v) { return sum(v, {-1}); });
+  basic("sum", "first", x, [](const Var& v) { return sum(v, {0}, true); });
+  basic("sum", "outer", x, [](const Var& v) { return sum(v, {0, 2}); });
+  add(rows, KG_BOTH(mean), "all", {x}, [](auto op, const Vars& in) { return square(op(in[0], std::vector<int>{})); });
+  add(rows, KG_BOTH(mean), "middle", {x},
+      [](auto op, const Vars& in) { return square(op(in[0], std::vector<int>{1}, true)); });
+  add(rows, KG_BOTH(mean), "first_two", {x}, [](auto op, const Vars& in) {
+    return square(op(in[0], std::vector<int>{0, 1}));
+  });
+  basic("max", "", distinct, [](const Var& v) { return max(v, 1); });
+  basic("max", "last_keepdim", distinct, [](const Var& v) { return max(v, -1, true); });
+  basic("min", "", distinct, [](const Var& v) { return min(v, 0); });
+  add(rows, KG_BOTH(cumsum), "", {x}, [](auto op, const Vars& in) { return square(op(in[0], 1)); });
+  add(rows, KG_BOTH(cumsum), "last", {x}, [](auto op, const Vars& in) { return square(op(in[0], -1)); });
+  basic("topk", "", distinct, [](const Var& v) { return topk(v, 3).first; });
 }
 
 // ---- matmul, linear, convolution
@@ -167,148 +185,117 @@ void add_products(Rows& rows) {
                     return matmul(transpose(in[0], 1, 2), transpose(in[1], -1, -2));
                   }});
   const OpInput x{{2, 3, 7}, {9, 51, 197}}, weight{{5, 7}, {65, 197}}, bias{{5}, {65}};
-  rows.push_back({"linear", "", {x, weight, bias}, [](const Vars& in) { return linear(in[0], in[1], in[2]); }});
-  rows.push_back({"linear", "no_bias", {x, weight}, [](const Vars& in) { return linear(in[0], in[1], Var()); }});
-  rows.push_back(
-      {"linear", "one_row", {{{7}, {197}}, weight, bias}, [](const Vars& in) { return linear(in[0], in[1], in[2]); }});
+  const auto layer = [](auto op, const Vars& in) { return op(in[0], in[1], in.size() > 2 ? in[2] : Var()); };
+  add(rows, KG_BOTH(linear), "", {x, weight, bias}, layer);
+  add(rows, KG_BOTH(linear), "no_bias", {x, weight}, layer);
+  add(rows, KG_BOTH(linear), "one_row", {{{7}, {197}}, weight, bias}, layer);
 }
 
 void add_convolutions(Rows& rows) {
   const OpInput x{{2, 9, 3}, {5, 67, 51}}, bias{{5}, {33}};
-  const auto add = [&](const char* variant, int64_t taps, Conv1dOptions o, bool with_bias) {
-    const OpInput weight{{5, 3, taps}, {33, 51, taps}};
-    const auto convolve = [o](const Vars& in) {
-      // Permuted there and back, the weight lies in memory as conv1d wants it; its gradient must find the way, too.
-      const Var stored = permute(contiguous(permute(in[1], {2, 1, 0})), {2, 1, 0});
-      return conv1d(in[0], stored, in.size() > 2 ? in[2] : Var(), o);
-    };
-    std::vector<OpInput> inputs{x, weight};
-    if (with_bias) inputs.push_back(bias);
-    rows.push_back({"conv1d", variant, inputs, convolve});
+  // Permuted there and back, the weight lies in memory as conv1d wants it; its gradient must find the way, too.
+  const auto stored = [](const Var& weight) { return permute(contiguous(permute(weight, {2, 1, 0})), {2, 1, 0}); };
+  const auto convolve = [stored](const Conv1dOptions& o) {
+    return [=](auto op, const Vars& in) { return op(in[0], stored(in[1]), in.size() > 2 ? in[2] : Var(), o); };
   };
-  add("", 3, {1, 1, 1}, true);
-  add("no_bias", 3, {1, 0, 1}, false);
-  add("down", 4, {2, 1, 1}, true);
-  add("dilated", 3, {1, 3, 3}, true);
-  add("point", 1, {1, 0, 1}, true);
-  add("odd", 2, {3, 2, 2}, true);
-  rows.push_back({"conv1d", "weight_used_twice", {x, {{5, 3, 3}, {33, 51, 3}}}, [](const Vars& in) {
-                    const Var stored = permute(contiguous(permute(in[1], {2, 1, 0})), {2, 1, 0});
-                    const Var y = conv1d(in[0], stored, Var(), {1, 1, 1});
-                    return sum(square(y)) + sum(square(stored)) + sum(stored * 0.5);
-                  }});
-  const auto add_transpose = [&](const char* variant, int64_t taps, Conv1dOptions o, bool with_bias) {
-    std::vector<OpInput> inputs{x, {{3, 5, taps}, {51, 33, taps}}};
+  const auto conv = [&](const char* variant, int64_t taps, const Conv1dOptions& o, bool with_bias) {
+    std::vector<OpInput> inputs{x, {{5, 3, taps}, {33, 51, taps}}};
     if (with_bias) inputs.push_back(bias);
-    rows.push_back({"conv_transpose1d", variant, inputs, [o](const Vars& in) {
-                      const Var stored = permute(contiguous(permute(in[1], {2, 1, 0})), {2, 1, 0});
-                      return conv_transpose1d(in[0], stored, in.size() > 2 ? in[2] : Var(), o);
-                    }});
+    add(rows, KG_BOTH(conv1d), variant, inputs, convolve(o));
   };
-  add_transpose("up", 4, {2, 1, 1}, true);
-  add_transpose("odd", 3, {3, 2, 2}, false);
-  rows.push_back({"upsample_nearest", "", {x}, [](const Vars& in) { return square(upsample_nearest(in[0], 3)); }});
+  conv("", 3, {1, 1, 1}, true);
+  conv("no_bias", 3, {1, 0, 1}, false);
+  conv("down", 4, {2, 1, 1}, true);
+  conv("dilated", 3, {1, 3, 3}, true);
+  conv("point", 1, {1, 0, 1}, true);
+  conv("odd", 2, {3, 2, 2}, true);
+  add(rows, KG_BOTH(conv1d), "weight_used_twice", {x, {{5, 3, 3}, {33, 51, 3}}}, [stored](auto op, const Vars& in) {
+    const Var weight = stored(in[1]), y = op(in[0], weight, Var(), Conv1dOptions{1, 1, 1});
+    return sum(square(y)) + sum(square(weight)) + sum(weight * 0.5);
+  });
+  const OpInput up{{3, 5, 4}, {51, 33, 4}}, odd{{3, 5, 3}, {51, 33, 3}};
+  add(rows, KG_BOTH(conv_transpose1d), "up", {x, up, bias}, convolve({2, 1, 1}));
+  add(rows, KG_BOTH(conv_transpose1d), "odd", {x, odd}, convolve({3, 2, 2}));
+  add(rows, KG_BOTH(upsample_nearest), "", {x}, [](auto op, const Vars& in) { return square(op(in[0], 3)); });
 }
 
 // ---- softmax, losses, norms
 void add_row_ops(Rows& rows) {
   const OpInput x{{3, 1, 51}, {17, 3, 701}}, narrow{{51, 1}, {513, 1}}, scale{{51}, {701}}, shift{{51}, {701}};
-  const auto plain = [&](const char* op, Var (*function)(const Var&)) {
-    const auto build = [function](const Vars& in) { return function(in[0]); };
-    rows.push_back({op, "", {x}, build, OpClass::rows});
-    // One column: the value is constant, so the input comes in beside it.
-    rows.push_back(
-        {op, "one_column", {narrow}, [function](const Vars& in) { return function(in[0]) + in[0]; }, OpClass::rows});
-  };
-  plain("softmax", softmax);
-  plain("log_softmax", log_softmax);
-  const auto target = [](const Var& logits) {
-    const Tensor ids = random_ids({logits.size(0)}, logits.size(1), logits);
-    ids.slice(0, 1, 2).fill(-100);
-    return ids;
-  };
+  const auto plain = [](auto op, const Vars& in) { return op(in[0]); };
+  // One column: the value is constant, so the input comes in beside it.
+  const auto beside = [](auto op, const Vars& in) { return op(in[0]) + in[0]; };
+  add(rows, KG_BOTH(softmax), "", {x}, plain);
+  add(rows, KG_BOTH(softmax), "one_column", {narrow}, beside);
+  add(rows, KG_BOTH(log_softmax), "", {x}, plain);
+  add(rows, KG_BOTH(log_softmax), "one_column", {narrow}, beside);
+
   const OpInput logits{{5, 13}, {131, 513}};
-  rows.push_back({"cross_entropy",
-                  "",
-                  {logits},
-                  [target](const Vars& in) { return cross_entropy(in[0], target(in[0])); },
-                  OpClass::rows});
-  rows.push_back({"cross_entropy",
-                  "smoothed",
-                  {logits},
-                  [target](const Vars& in) { return cross_entropy(in[0], target(in[0]), -100, 0.1); },
-                  OpClass::rows});
-  rows.push_back({"layer_norm",
-                  "",
-                  {x, scale, shift},
-                  [](const Vars& in) { return layer_norm(in[0], in[1], in[2], 1e-5); },
-                  OpClass::rows});
-  rows.push_back({"layer_norm",
-                  "many_rows",
-                  {{{67, 3}, {513, 67}}, {{3}, {67}}, {{3}, {67}}},
-                  [](const Vars& in) { return layer_norm(in[0], in[1], in[2], 1e-5); },
-                  OpClass::rows});
-  const auto residual = [&](const char* variant, double p, Var (*use)(const ResidualNormed&)) {
-    const auto build = [p, use](const Vars& in) {
-      default_generator() = {5, 13};
-      return use(add_dropout_norm(in[0], in[1], p, true, in[2], in[3], 1e-5));
+  const auto loss = [](int ignored, double smoothing) {
+    return [=](auto op, const Vars& in) {
+      const Tensor target = random_ids({in[0].size(0)}, in[0].size(1), in[0]);
+      target.slice(0, 1, 2).fill(ignored);
+      return op(in[0], target, ignored, smoothing);
     };
-    rows.push_back({"add_dropout_norm", variant, {x, x, scale, shift}, build, OpClass::rows});
   };
-  residual("", 0.3, [](const ResidualNormed& r) { return r.norm; });
-  residual("sum_used", 0.3, [](const ResidualNormed& r) { return square(r.sum) + r.norm; });
-  residual("no_dropout", 0, [](const ResidualNormed& r) { return square(r.sum) + r.norm; });
-  rows.push_back(
-      {"rms_norm", "", {x, scale}, [](const Vars& in) { return rms_norm(in[0], in[1], 1e-6); }, OpClass::rows});
+  add(rows, KG_BOTH(cross_entropy), "", {logits}, loss(-100, 0));
+  add(rows, KG_BOTH(cross_entropy), "smoothed", {logits}, loss(-1, 0.1));
+
+  const auto layer = [](auto op, const Vars& in) { return op(in[0], in[1], in[2], 1e-5); };
+  add(rows, KG_BOTH(layer_norm), "", {x, scale, shift}, layer);
+  add(rows, KG_BOTH(layer_norm), "many_rows", {{{67, 3}, {513, 67}}, {{3}, {67}}, {{3}, {67}}}, layer);
+  add(rows, KG_BOTH(rms_norm), "", {x, scale}, [](auto op, const Vars& in) { return op(in[0], in[1], 1e-6); });
+  const auto residual = [](double p, Var (*use)(const ResidualNormed&)) {
+    return [=](auto op, const Vars& in) {
+      default_generator() = {5, 13};
+      return use(op(in[0], in[1], p, true, in[2], in[3], 1e-5));
+    };
+  };
+  const auto norm = [](const ResidualNormed& r) { return r.norm; };
+  const auto both = [](const ResidualNormed& r) { return square(r.sum) + r.norm; };
+  add(rows, KG_BOTH(add_dropout_norm), "", {x, x, scale, shift}, residual(0.3, norm));
+  add(rows, KG_BOTH(add_dropout_norm), "sum_used", {x, x, scale, shift}, residual(0.3, both));
+  add(rows, KG_BOTH(add_dropout_norm), "no_dropout", {x, x, scale, shift}, residual(0, both));
 }
 
 // ---- GRU
 void add_gru(Rows& rows) {
-  const auto add = [&](const char* variant, int64_t time, bool reverse, bool large_time) {
-    const OpInput gates{{4, time, 9}, {9, large_time ? 11 : time, 195}}, weight{{9, 3}, {195, 65}}, h0{{4, 3}, {9, 65}};
-    rows.push_back({"gru",
-                    variant,
-                    {gates, weight, {{9}, {195}}, h0},
-                    [reverse](const Vars& in) {
-                      // 1 to T, the longest neither first nor last; weights as large as those of a trained layer.
-                      const Tensor below = random_ids({in[0].size(0)}, in[0].size(1), in[0]).to(Device::cpu);
-                      std::vector<int32_t> lengths;
-                      for (double n : below.to_vector()) lengths.push_back(int32_t(n) + 1);
-                      lengths[2] = int32_t(in[0].size(1));
-                      const double scale = 1 / std::sqrt(double(in[3].size(1)));
-                      const GruStates s = gru(in[0], in[1] * scale, in[2], in[3],
-                                              Tensor::from(lengths, {in[0].size(0)}).to(in[0].value.device()), reverse);
-                      return concat({s.h, reshape(s.last, {s.last.size(0), 1, s.last.size(1)})}, 1);
-                    },
-                    OpClass::rows});
+  const auto one = [&](const char* variant, int64_t time, int64_t large_time, bool reverse) {
+    const OpInput gates{{4, time, 9}, {9, large_time, 195}}, weight{{9, 3}, {195, 65}}, h0{{4, 3}, {9, 65}};
+    add(rows, KG_BOTH(gru), variant, {gates, weight, {{9}, {195}}, h0}, [reverse](auto op, const Vars& in) {
+      // 1 to T, the longest neither first nor last; weights as large as those of a trained layer.
+      const Tensor below = random_ids({in[0].size(0)}, in[0].size(1), in[0]).to(Device::cpu);
+      std::vector<int32_t> lengths;
+      for (double n : below.to_vector()) lengths.push_back(int32_t(n) + 1);
+      lengths[2] = int32_t(in[0].size(1));
+      const double scale = 1 / std::sqrt(double(in[3].size(1)));
+      const GruStates s = op(in[0], in[1] * scale, in[2], in[3],
+                             Tensor::from(lengths, {in[0].size(0)}).to(in[0].value.device()), reverse);
+      return concat({s.h, reshape(s.last, {s.last.size(0), 1, s.last.size(1)})}, 1);
+    });
   };
-  add("", 4, false, true);
-  add("reverse", 4, true, true);
-  add("one_step", 1, false, false);
+  one("", 4, 11, false);
+  one("reverse", 4, 11, true);
+  one("one_step", 1, 1, false);
 }
 
 // ---- indexing
 void add_indexing(Rows& rows) {
   const OpInput table{{7, 5}, {513, 65}}, x{{3, 5, 7}, {17, 31, 71}};
-  rows.push_back({"embedding", "", {table}, [](const Vars& in) {
-                    return square(embedding(in[0], random_ids({3, 4 * in[0].size(0)}, in[0].size(0), in[0])));
-                  }});
+  add(rows, KG_BOTH(embedding), "", {table}, [](auto op, const Vars& in) {
+    return square(op(in[0], random_ids({3, 4 * in[0].size(0)}, in[0].size(0), in[0])));
+  });
   for (int axis : {0, 1, -1}) {
-    const std::string name = "axis_" + std::to_string(axis < 0 ? 2 : axis);
-    rows.push_back({"index_select", name, {x}, [axis](const Vars& in) {
-                      return square(index_select(in[0], axis, random_ids({9}, in[0].size(axis), in[0])));
-                    }});
-    const auto index = [axis](const Var& v, int64_t extent) {
-      return random_ids(with(v.shape(), wrap_axis(axis, v.rank(), "row"), 4), extent, v);
-    };
-    rows.push_back({"gather", name, {x}, [axis, index](const Vars& in) {
-                      return square(gather(in[0], axis, index(in[0], in[0].size(axis))));
-                    }});
-    rows.push_back({"scatter_add", name, {x}, [axis](const Vars& in) {
-                      const int at = wrap_axis(axis, 3, "row");
-                      return square(
-                          scatter_add(with(in[0].shape(), at, 3), axis, random_ids(in[0].shape(), 3, in[0]), in[0]));
-                    }});
+    const int at = axis < 0 ? 2 : axis;
+    const std::string name = "axis_" + std::to_string(at);
+    add(rows, KG_BOTH(index_select), name, {x},
+        [axis](auto op, const Vars& in) { return square(op(in[0], axis, random_ids({9}, in[0].size(axis), in[0]))); });
+    add(rows, KG_BOTH(gather), name, {x}, [axis, at](auto op, const Vars& in) {
+      return square(op(in[0], axis, random_ids(with(in[0].shape(), at, 4), in[0].size(axis), in[0])));
+    });
+    add(rows, KG_BOTH(scatter_add), name, {x}, [axis, at](auto op, const Vars& in) {
+      return square(op(with(in[0].shape(), at, 3), axis, random_ids(in[0].shape(), 3, in[0]), in[0]));
+    });
   }
   const OpInput more{{3, 2, 7}, {17, 3, 71}}, one{{3, 1, 7}, {17, 1, 71}};
   rows.push_back({"concat", "", {x, more, one}, [](const Vars& in) { return square(concat(in, 1)); }});
@@ -320,66 +307,50 @@ void add_indexing(Rows& rows) {
 // ---- dropout, attention, quantisation, checkpoints
 void add_attention(Rows& rows) {
   const OpInput q{{2, 3, 2, 5}, {3, 51, 4, 33}}, k{{2, 4, 2, 5}, {3, 53, 4, 33}};
-  const auto add = [&](const char* variant, const AttentionArgs& fixed, bool mask) {
-    rows.push_back({"attention",
-                    variant,
-                    {q, k, k},
-                    [fixed, mask](const Vars& in) {
-                      AttentionArgs args = fixed;
-                      if (mask) {
-                        args.key_mask = random_mask({in[1].size(0), in[1].size(1)}, in[1]);
-                        args.key_mask.slice(1, 0, 1).fill(1);
-                      }
-                      default_generator() = {5, 11};
-                      return attention(in[0], in[1], in[2], args);
-                    },
-                    OpClass::rows});
+  const auto attend = [](const AttentionOptions& fixed, bool masked = false) {
+    return [=](auto op, const Vars& in) {
+      AttentionOptions options = fixed;
+      if (masked) {
+        options.key_mask = random_mask({in[1].size(0), in[1].size(1)}, in[1]);
+        options.key_mask.slice(1, 0, 1).fill(1);
+      }
+      default_generator() = {5, 11};
+      return op(in[0], in[1], in[2], options, in.size() > 3 ? in[3] : Var());
+    };
   };
-  AttentionArgs causal, scaled, dropping;
-  causal.causal = true;
-  scaled.scale = 0.75;
-  dropping.dropout = 0.25;
-  add("", {}, false);
-  add("causal", causal, false);
-  add("key_mask", scaled, true);
-  add("dropout", dropping, false);
-  for (bool shared : {true, false}) {
-    const OpInput bias = shared ? OpInput{{1, 1, 3, 4}, {1, 1, 51, 53}} : OpInput{{2, 2, 3, 4}, {3, 4, 51, 53}};
-    rows.push_back({"attention",
-                    shared ? "shared_bias" : "bias",
-                    {q, k, k, bias},
-                    [](const Vars& in) {
-                      AttentionArgs args;
-                      args.causal = true;
-                      args.bias = in[3];
-                      return attention(in[0], in[1], in[2], args);
-                    },
-                    OpClass::rows});
-  }
+  add(rows, KG_BOTH(attention), "", {q, k, k}, attend({}));
+  add(rows, KG_BOTH(attention), "causal", {q, k, k}, attend({.causal = true}));
+  add(rows, KG_BOTH(attention), "blind_queries", {k, q, q}, attend({.causal = true}));  // the first sees no key
+  add(rows, KG_BOTH(attention), "key_mask", {q, k, k}, attend({.scale = 0.75}, true));
+  add(rows, KG_BOTH(attention), "dropout", {q, k, k}, attend({.dropout = 0.25}));
+  const OpInput shared{{1, 1, 3, 4}, {1, 1, 51, 53}}, bias{{2, 2, 3, 4}, {3, 4, 51, 53}};
+  add(rows, KG_BOTH(attention), "shared_bias", {q, k, k, shared}, attend({.causal = true}));
+  add(rows, KG_BOTH(attention), "bias", {q, k, k, bias}, attend({.causal = true}));
+  add(rows, KG_BOTH(attention), "all_options", {q, k, k, bias}, attend({.causal = true, .dropout = 0.25}, true));
 }
 
 void add_rest(Rows& rows) {
   const OpInput x{{3, 51}, {51, 701}};
-  rows.push_back({"dropout", "", {x}, [](const Vars& in) {
-                    default_generator() = {5, 9};
-                    return square(dropout(in[0], 0.3, true));
-                  }});
-  rows.push_back({"dropout", "off", {x}, [](const Vars& in) { return square(dropout(in[0], 0.3, false)); }});
-  rows.push_back({"quantize_straight_through",
-                  "",
-                  {{{3, 5, 4}, {17, 31, 16}}},
-                  [](const Vars& in) {
-                    const Tensor book = Tensor::empty({7, in[0].size(-1)});
-                    fill_uniform(book, -2, 2, {8, 8});
-                    return quantize_straight_through(in[0], book.to(in[0].dtype()).to(in[0].value.device())).y;
-                  },
-                  OpClass::straight_through});
-  rows.push_back({"checkpoint", "", {{{3, 5}, {197, 263}}, {{5, 7}, {263, 65}}}, [](const Vars& in) {
-                    default_generator() = {5, 9};
-                    return checkpoint([](const Vars& v) { return tanh(dropout(matmul(v[0], v[1]) * 0.25, 0.3, true)); },
-                                      in);
-                  }});
+  const auto drop = [](bool training) {
+    return [=](auto op, const Vars& in) {
+      default_generator() = {5, 9};
+      return square(op(in[0], 0.3, training));
+    };
+  };
+  add(rows, KG_BOTH(dropout), "", {x}, drop(true));
+  add(rows, KG_BOTH(dropout), "off", {x}, drop(false));
+  const auto quantize = [](auto op, const Vars& in) {
+    const Tensor book = Tensor::empty({7, in[0].size(-1)});
+    fill_uniform(book, -2, 2, {8, 8});
+    return op(in[0], book.to(in[0].dtype()).to(in[0].value.device())).y;
+  };
+  add(rows, KG_BOTH(quantize_straight_through), "", {{{3, 5, 4}, {17, 31, 16}}}, quantize).straight_through = true;
+  add(rows, KG_BOTH(checkpoint), "", {{{3, 5}, {197, 263}}, {{5, 7}, {263, 65}}}, [](auto op, const Vars& in) {
+    default_generator() = {5, 9};
+    return op([](const Vars& v) { return tanh(dropout(matmul(v[0], v[1]) * 0.25, 0.3, true)); }, in);
+  });
 }
+#undef KG_BOTH
 
 Rows make_rows() {
   Rows rows;
@@ -414,6 +385,32 @@ void fill_distinct(const Tensor& t, size_t k, size_t inputs, Philox random) {
 const std::vector<OpCase>& op_cases() {
   static const Rows rows = make_rows();
   return rows;
+}
+
+bool is_basic(const std::string& op) {
+#define KG_NAME(Op, op) #op,
+  static const std::set<std::string> basic = {KG_UNARY_OPS(KG_NAME) KG_UNARY_CONST_OPS(KG_NAME)
+                                                  KG_BINARY_OPS(KG_NAME)  // by the formulas of tensor/pointwise.h
+                                              "operator",
+                                              "where",
+                                              "reshape",
+                                              "transpose",
+                                              "permute",
+                                              "expand",
+                                              "slice",
+                                              "select",
+                                              "contiguous",
+                                              "cast",
+                                              "in_dtype",
+                                              "concat",
+                                              "stack",
+                                              "sum",
+                                              "max",
+                                              "min",
+                                              "topk",
+                                              "matmul"};
+#undef KG_NAME
+  return basic.contains(op);
 }
 
 std::vector<Tensor> op_inputs(const OpCase& op, bool large, Dtype dtype, Device device) {

@@ -1,6 +1,7 @@
-// The op table: every differentiable operation with inputs that are legal for it and away from its kinks. Gradient
-// checks, comparisons of dtypes and devices, of layouts and of thread counts are driven by it. Builders get their
-// inputs as Vars of any float dtype on any device and make constants to fit.
+// The op table: every differentiable operation with inputs that are legal for it and away from its kinks, and, where it
+// is not a basic one, what it is made of (tests/autograd/composed.h). Gradient checks, comparisons with the composed form,
+// of dtypes and devices, of layouts and of thread counts are driven by it. Builders get their inputs as Vars of any float
+// dtype on any device and make constants to fit.
 #pragma once
 
 #include <functional>
@@ -25,23 +26,20 @@ struct OpInput {
 };
 inline constexpr double kKinkMargin = 0.05;
 
-enum class OpClass {
-  plain,            // numeric gradients agree to 1e-6
-  rows,             // to 1e-5: softmax, norms, attention
-  straight_through  // the gradient is that of the identity, by definition and not by calculus
-};
-
 struct OpCase {
+  using Build = std::function<Var(const std::vector<Var>&)>;
   std::string op;       // the function of autograd/functions.h
   std::string variant;  // which of its rows
   std::vector<OpInput> inputs;
-  std::function<Var(const std::vector<Var>&)> build;
-  OpClass kind = OpClass::plain;
+  Build build;
+  Build composed = {};            // the same by basic ops; none for a basic op
+  double tolerance = 1e-10;       // of gradcheck(): at most a hundred times the error that it finds
+  bool straight_through = false;  // the gradient is that of the identity, by definition and not by calculus
 
   std::string name() const { return variant.empty() ? op : op + "_" + variant; }
-  double tolerance() const { return kind == OpClass::rows ? 1e-5 : 1e-6; }
 };
 const std::vector<OpCase>& op_cases();
+bool is_basic(const std::string& op);  // needs no composed form
 
 // The inputs of a case: the same values for every dtype, all of them exact in f32.
 std::vector<Tensor> op_inputs(const OpCase& op, bool large, Dtype dtype, Device device = Device::cpu);

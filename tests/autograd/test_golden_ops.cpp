@@ -60,11 +60,9 @@ Case conv_transpose(const char* name, int stride, int padding) {
 }
 Case attend(const char* name, bool causal, bool mask, bool bias) {
   return {name, [=](Inputs& in) {
-            AttentionArgs args;
-            args.causal = causal;
-            if (mask) args.key_mask = in.constant("key_mask");
-            if (bias) args.bias = in("bias");
-            return attention(in("q"), in("k"), in("v"), args);
+            AttentionOptions options{.causal = causal};
+            if (mask) options.key_mask = in.constant("key_mask");
+            return attention(in("q"), in("k"), in("v"), options, bias ? in("bias") : Var());
           }};
 }
 Case target_loss(const char* name, double smoothing) {

@@ -4,12 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <regex>
 
-#include "autograd/gradcheck.h"
 #include "models/t2m_gpt/presets.h"
 #include "models/tokenizer/presets.h"
 #include "nn/losses.h"
 #include "nn/optim.h"
+#include "tests/models/model_cases.h"
 
 namespace kg {
 namespace {
@@ -29,59 +30,22 @@ Tensor random(const Shape& shape, Dtype dtype, uint64_t stream, double stddev = 
   return t;
 }
 
-std::vector<Var*> leaves_of(const std::vector<const Module*>& modules) {
-  std::vector<Var*> leaves;
-  for (const Module* module : modules)
-    for (const auto& [name, parameter] : module->named_parameters()) leaves.push_back(parameter);
-  return leaves;
+class Models : public testing::TestWithParam<ModelCase> {};
+TEST_P(Models, GradientsAreThoseOfCentralDifferences) {
+  const GradcheckResult result = check(GetParam());
+  EXPECT_TRUE(result) << result.message;
+  EXPECT_LE(GetParam().tolerance, 100 * result.error) << "is loose";
 }
-
-// A straight-through gradient is no derivative of the loss, which jumps from code to code. It is the derivative of the
-// loss with the codes and the step from vector to code held fast, and that loss is differentiated here.
-TEST(Gradients, TokenizerWithItsCodesHeldFast) {
-  for (CodebookUpdate update : kUpdates) {
-    SCOPED_TRACE(name_of_value(update));
-    default_generator() = {21, 0};
-    VqVae model(tiny_tokenizer(update));
-    model.to(Dtype::f64);
-    model.eval();
-    const Tensor x = random({2, 8, 23}, Dtype::f64, 1);
-    fill_normal(model.quantizer().codebook.value, 0, 0.3, {12, 2});
-    const std::vector<Var*> leaves = leaves_of({&model});
-
-    const VqVae::Output out = model(x);
-    const Var loss = model.loss(out, x).total;
-    const Tensor ids = out.quantized.ids, encoded = out.encoded.value, codes = out.quantized.y.value;
-    backward(loss);
-    std::vector<Tensor> gradients;
-    for (Var* leaf : leaves) gradients.push_back(leaf->grad().defined() ? leaf->grad() : zeros_like(leaf->value));
-    EXPECT_GT(out.quantized.used(), 1);
-
-    const auto held_fast = [&] {
-      VqVae::Output o;
-      o.encoded = model.encoder()(x);
-      o.quantized.y = o.encoded + Var(sub(codes, encoded));
-      o.quantized.loss = mse_loss(o.encoded, codes);
-      const Var& codebook = model.quantizer().codebook;
-      if (codebook.requires_grad())
-        o.quantized.loss = o.quantized.loss + mse_loss(reshape(embedding(codebook, ids), codes.shape()), encoded);
-      o.reconstruction = model.decoder()(o.quantized.y);
-      return model.loss(o, x).total;
-    };
-    EXPECT_NEAR(held_fast().item(), loss.item(), 1e-12);
-    GradcheckOptions options;
-    options.relative = 1e-5;
-    const GradcheckResult result = gradcheck(held_fast, leaves, options);
-    EXPECT_TRUE(result) << result.message;
-
-    for (Var* leaf : leaves) leaf->meta->grad = Tensor(), leaf->meta->owned = false;
-    backward(held_fast());
-    for (size_t i = 0; i < leaves.size(); ++i) {
-      const Tensor& got = leaves[i]->grad();
-      EXPECT_LT(max_abs_difference(got.defined() ? got : zeros_like(leaves[i]->value), gradients[i]), 1e-13) << i;
-    }
-  }
+// With a graph, which the gradients come from, or without, as for the differences.
+TEST_P(Models, LossIsTheSameEachTime) {
+  const ModelLoss model = GetParam().make();
+  const double recorded = model.loss().item();
+  NoGrad guard;
+  EXPECT_NEAR(model.loss().item(), recorded, 1e-12);
 }
+INSTANTIATE_TEST_SUITE_P(Table, Models, testing::ValuesIn(model_cases()), [](const auto& info) {
+  return std::regex_replace(info.param.name(), std::regex("[^A-Za-z0-9]+"), "_");
+});
 
 GptConfig tiny_gpt() {
   GptConfig config;
@@ -97,28 +61,6 @@ WordTransformer tiny_text_encoder() {
 }
 // Rows of a batch: tokens, end (5), pads (6).
 GptBatch tiny_batch() { return {Tensor::from<int32_t>({1, 4, 0, 5, 6, 6, 6, 2, 2, 3, 0, 1, 4, 5}, {2, 7}), {3, 6}}; }
-
-TEST(Gradients, TransformerAndTextEncoderTogetherWithDropout) {
-  default_generator() = {22, 0};
-  Gpt gpt(tiny_gpt());
-  WordTransformer text = tiny_text_encoder();
-  gpt.to(Dtype::f64);
-  text.to(Dtype::f64);
-  const GptBatch batch = tiny_batch();
-  const Tensor inputs = batch.ids.slice(1, 0, 6).contiguous();
-  const auto loss = [&] {
-    default_generator() = {23, 0};
-    return gpt_loss(gpt(text.encode(kCaptions), inputs), batch);
-  };
-  GradcheckOptions options;
-  options.relative = 1e-5;
-  const GradcheckResult result = gradcheck(loss, leaves_of({&gpt, &text}), options);
-  EXPECT_TRUE(result) << result.message;
-  // Dropout is on: another place of the generator is another loss.
-  const double here = loss().item();
-  default_generator() = {24, 0};
-  EXPECT_NE(gpt_loss(gpt(text.encode(kCaptions), inputs), batch).item(), here);
-}
 
 // ---- training on one batch
 struct Course {

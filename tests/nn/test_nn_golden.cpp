@@ -75,9 +75,8 @@ TEST(Golden, MultiHeadAttention) {
             (std::vector<std::string>{"in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"}));
   check_layer("self", self,
               [&](const Var& x, const Var&) { return self(x, {.causal = true, .key_mask = get("self.key_mask")}); });
-  check_layer("cross", cross, [&](const Var& x, const Var& memory) {
-    return cross(x, memory, {.bias = get("cross.bias").to(x.dtype())});
-  });
+  check_layer("cross", cross,
+              [&](const Var& x, const Var& memory) { return cross(x, memory, {}, get("cross.bias").to(x.dtype())); });
   check_layer("no_bias", free, [&](const Var& x, const Var&) { return free(x); });
 }
 

@@ -147,6 +147,10 @@ TEST(Pointwise, InPlace) {
   const uint32_t before = t.version();
   scale_(t, 1);
   EXPECT_GT(t.version(), before);
+  const uint32_t now = t.version();
+  add_(t.unversioned().select(0, 0), Tensor::ones({2}));  // written, and not seen
+  EXPECT_EQ(t.to_vector(), (Values{10, 10, 12, 10.5}));
+  EXPECT_EQ(t.version(), now);
   expect_error([&] { add_(t, Tensor::zeros({3, 2, 2})); }, "[expand] cannot expand (3, 2, 2) to (2, 2)");
 }
 

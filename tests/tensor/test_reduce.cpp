@@ -49,6 +49,14 @@ TEST(Sum, DownToAShape) {
   EXPECT_EQ(sum_to(dozen(), {2}).to_vector(), (Values{36, 42}));
   EXPECT_EQ(sum_to(dozen(), {}).item(), 78);
   EXPECT_EQ(sum_to(dozen(), {2, 3, 2}).to_vector(), dozen().to_vector());
+  // Backward writes into what was summed, and into nothing else.
+  const Tensor x = dozen();
+  EXPECT_EQ(sum_to(x, {2, 3, 2}).storage(), x.storage());
+  for (const Shape& shape : {Shape{3, 1}, Shape{1, 3, 2}, Shape{}}) {
+    const Tensor sum = sum_to(x, shape);
+    EXPECT_NE(sum.storage(), x.storage());
+    EXPECT_EQ(sum.storage().use_count(), 1);
+  }
 }
 
 TEST(Extrema, ValuesAndFirstPlaces) {

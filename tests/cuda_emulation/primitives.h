@@ -1,4 +1,4 @@
-// The primitives of tensor/cuda/kernel.h on the host. A launch runs its blocks one after the other; the threads of a
+// The primitives of tensor/cuda/kernel.h on the host, included by kernel.h alone. A launch runs its blocks one after the other; the threads of a
 // block are fibers, switched only where they wait for each other, so a kernel without barriers is a plain loop. What a
 // GPU leaves undefined is an error here that names kernel, block and thread:
 //   - an element outside the tensor that was passed (Ptr carries its bounds),
