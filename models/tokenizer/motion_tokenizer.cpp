@@ -3,6 +3,7 @@
 #include "data/formats/checkpoint.h"
 #include "models/tokenizer/presets.h"
 #include "models/tokenizer/public_weights.h"
+#include "nn/init.h"
 
 namespace kg {
 

@@ -5,7 +5,7 @@
 #include "models/text/bert.h"
 #include "models/text/clip.h"
 #include "models/text/t5.h"
-#include "models/text/text_encoder.h"
+#include "models/text/word_transformer.h"
 #include "models/tokenizer/vqvae.h"
 #include "nn/losses.h"
 

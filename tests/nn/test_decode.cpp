@@ -25,7 +25,7 @@ TEST(Decode, OnePositionOfAttentionIsThatOfTheWholeSequence) {
   const Tensor mask = Tensor::ones({3, 4}, Dtype::u8);
   mask.select(0, 1).slice(0, 2, 4).fill(0);
   NoGrad guard;
-  const Tensor whole = layer(x, {.causal = true, .bias = Var(bias)}).value;
+  const Tensor whole = layer(x, x, {.causal = true}, Var(bias)).value;
   const Tensor across = layer(x, memory, {.key_mask = mask}).value;
   const KeyValueCache cache{Tensor::empty({3, 5, 2, 4}, Dtype::f64), Tensor::empty({3, 5, 2, 4}, Dtype::f64)};
   const KeyValueCache source = layer.keys_and_values(memory);
