@@ -1,6 +1,8 @@
 // What the op table is checked by, in tests and in the program gradcheck.
 #pragma once
 
+#include <algorithm>
+
 #include "autograd/gradcheck.h"
 #include "tests/autograd/op_cases.h"
 
@@ -26,5 +28,8 @@ inline constexpr double kComposedTolerance = 1e-12;
 // A tolerance is tight when it is at most so many times the error that was found: a looser one would let errors pass
 // that are larger than those of rounding.
 inline constexpr double kSlack = 100;
+// What central differences in f64 can tell from zero: an error below it counts as this.
+inline constexpr double kSeen = 1e-12;
+inline bool is_tight(double tolerance, double error) { return tolerance <= kSlack * std::max(error, kSeen); }
 
 }  // namespace kg

@@ -70,7 +70,7 @@ class Report {
     Row row;
     check(row);
     row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (row.wrong.empty() && row.tolerance > kSlack * row.error)
+    if (row.wrong.empty() && !is_tight(row.tolerance, row.error))
       row.wrong = "the tolerance is more than a hundred times the error: make it tighter";
     std::printf("%-42s %5d  %9.1e  %9.1e  %9s  %5.2f s\n", name.c_str(), row.cases, row.error, row.tolerance,
                 composed(row).c_str(), row.seconds);

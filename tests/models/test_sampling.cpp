@@ -172,7 +172,9 @@ class Counter : public TokenWriter {
     const Tensor logits = Tensor::zeros({ids.size(0), 40});
     for (int64_t b = 0; b < ids.size(0); ++b) {
       const double last = ids.to_vector()[size_t(b)];
-      if (position == 0) EXPECT_EQ(last, 1);
+      if (position == 0) {
+        EXPECT_EQ(last, 1);
+      }
       const bool end = double(position) >= s.condition.to_vector()[size_t(b)];
       logits.data<float>()[b * 40 + (position == 0 ? 10 * b + 2 : int64_t(last) + 1) % 40] = 50;
       if (end) logits.data<float>()[b * 40] = 100;
