@@ -10,6 +10,7 @@
 #include "models/tokenizer/presets.h"
 #include "nn/losses.h"
 #include "nn/optim.h"
+#include "tests/autograd/op_checks.h"
 #include "tests/models/model_cases.h"
 
 namespace kg {
@@ -34,7 +35,7 @@ class Models : public testing::TestWithParam<ModelCase> {};
 TEST_P(Models, GradientsAreThoseOfCentralDifferences) {
   const GradcheckResult result = check(GetParam());
   EXPECT_TRUE(result) << result.message;
-  EXPECT_LE(GetParam().tolerance, 100 * result.error) << "is loose";
+  EXPECT_TRUE(is_tight(GetParam().tolerance, result.error)) << "is loose beside " << result.error;
 }
 // With a graph, which the gradients come from, or without, as for the differences.
 TEST_P(Models, LossIsTheSameEachTime) {
