@@ -8,31 +8,14 @@
 
 #include "tests/autograd/op_checks.h"
 #include "tests/models/model_cases.h"
+#include "tools/common/cli/cli.h"
 
 namespace kg {
 namespace {
 
-constexpr const char* kUsage =
-    "usage: gradcheck [--only TEXT] [--plant gradient|tolerance]\n"
-    "  --only TEXT   rows whose name contains TEXT\n"
-    "  --plant ...   adds an operation whose gradient is wrong by one in a million, or whose tolerance is loose:\n"
-    "                gradcheck must fail\n";
-
 struct Options {
-  std::string only, plant;
+  std::string only, plant = "none";
 };
-Options parse(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string name = argv[i];
-    std::string* const value = name == "--only" ? &options.only : (name == "--plant" ? &options.plant : nullptr);
-    if (!value || i + 1 == argc) fail(ErrorCode::usage, "not understood: ", name, "\n", kUsage);
-    *value = argv[++i];
-  }
-  if (!options.plant.empty() && options.plant != "gradient" && options.plant != "tolerance")
-    fail(ErrorCode::usage, "--plant takes gradient or tolerance, not ", options.plant);
-  return options;
-}
 
 struct Row {
   int cases = 0;
@@ -133,11 +116,15 @@ int check_all(const Options& options) {
 }  // namespace kg
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::string(argv[1]) == "--help") return std::printf("%s", kg::kUsage), 0;
-  try {
-    return kg::check_all(kg::parse(argc, argv));
-  } catch (const kg::Error& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
-    return int(e.code);
-  }
+  return kg::tools::run_main(argc, argv, [](int count, char** arguments) {
+    kg::Options o;
+    kg::tools::Cli cli("gradcheck", "Whether every gradient is right: of each operation and of whole models.",
+                       "gradcheck --only attention");
+    cli.group("Rows");
+    cli.add("only", &o.only, "rows whose name contains this").value_name("TEXT");
+    cli.add("plant", &o.plant, "one more row, with a wrong gradient or a loose tolerance: it must fail")
+        .choices({"none", "gradient", "tolerance"});
+    if (!cli.parse(count, arguments)) return 0;
+    return kg::check_all(o);
+  });
 }

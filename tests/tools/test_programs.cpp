@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 std::vector<std::string> programs() {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(KG_BIN_DIR)) {
+    if (!entry.is_regular_file()) continue;
     const std::string name = entry.path().filename().string();
     if (name.rfind("test_", 0) != 0 && name.rfind("fuzz_", 0) != 0 && name != "bench") names.push_back(name);
   }

@@ -44,9 +44,9 @@ int main(int argc, char** argv) {
         y.push_back(normalize_features(item.features.slice(0, 0, 16), model.statistics));
       }
       const auto own = [&](const std::vector<Tensor>& all) {
-        return concat({all.begin() + part.begin, all.begin() + part.end}, 0);
+        return concat(std::vector<Tensor>(all.begin() + part.begin, all.begin() + part.end), 0);
       };
-      return [in = std::vector<Tensor>{own(x), own(y)}] { return StepBatch{in}; };
+      return [in = std::vector<Tensor>{own(x), own(y)}]() -> StepBatch { return {in}; };
     };
     stage.loss = [&](const std::vector<Tensor>& in) -> Terms {
       const Var off = model.net(Var(in[0])) - Var(in[1]);

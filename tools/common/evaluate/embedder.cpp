@@ -22,6 +22,9 @@ TrainedEvaluator open_published(const fs::path& folder) {
   TrainedEvaluator evaluator;
   // Of the published evaluators: root and contacts are divided by 25 already. HumanML3D's or KIT-ML's, by the width.
   evaluator.statistics = {read_row(folder / "mean.npy"), read_row(folder / "std.npy")};
+  CHECK_INPUT(evaluator.statistics.std.shape() == evaluator.statistics.mean.shape(), (folder / "std.npy").string(),
+              ": expected as many numbers as mean.npy has, ", evaluator.statistics.mean.numel(), ", found ",
+              evaluator.statistics.std.numel());
   check_statistics(evaluator.statistics, folder.string());
   EvaluatorConfig sizes;
   sizes.features = skeleton_of_features(evaluator.statistics.mean.size(0), folder.string()).features();
