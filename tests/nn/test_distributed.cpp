@@ -13,11 +13,11 @@
 
 #include "nn/linear.h"
 #include "nn/losses.h"
-#include "tools/common/train/mpi_group.h"
 #include "nn/optim.h"
-#include "tools/common/train/peer_watch.h"
 #include "tests/nn/mpirun.h"
 #include "tests/nn/ranks.h"
+#include "tools/common/train/mpi_group.h"
+#include "tools/common/train/peer_watch.h"
 
 namespace kg {
 using namespace tools;

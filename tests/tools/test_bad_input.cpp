@@ -153,7 +153,8 @@ TEST_F(BadInput, DamagedCheckpoints) {
     }
   }
   expect_refused(train_gpt(data + "--tokenizer " + quoted(model.gpt())), 3, "holds a t2m_gpt");
-  expect_refused(run("generate", "-p walk --out run --model " + quoted(model.tokenizer())), 3, "makes no motion from a sentence");
+  expect_refused(run("generate", "-p walk --out run --model " + quoted(model.tokenizer())), 3,
+                 "makes no motion from a sentence");
   expect_refused(train_gpt(data + "--tokenizer nowhere"), 3, "nowhere");
   expect_refused(run("generate", "-p walk --out run --model nowhere"), 3, "nowhere");
   expect_refused(run("generate", "-p walk --out run --model " + quoted(model.set())), 3, "set");

@@ -6,9 +6,9 @@
 #include "data/export/bvh_writer.h"
 #include "data/formats/npy.h"
 #include "data/motion/features.h"
+#include "data/motion/motion_file.h"
 #include "tests/data/motions.h"
 #include "tests/tools/run_program.h"
-#include "data/motion/motion_file.h"
 
 namespace kg {
 namespace {

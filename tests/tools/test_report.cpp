@@ -7,8 +7,8 @@
 
 #include "tests/error_of.h"
 #include "tests/tools/run_program.h"
-#include "tools/common/train/csv.h"
 #include "tools/common/show/training_plots.h"
+#include "tools/common/train/csv.h"
 
 namespace kg {
 using namespace tools;
