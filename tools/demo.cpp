@@ -55,7 +55,8 @@ HtmlMotion nearest_clip(const Dataset& set, const Joints& motion) {
   for (const Item& item : set.items) {
     Joints joints = features_to_joints(item.features, set.skeleton);
     if (const double d = distance(motion, joints); d < least)
-      least = d, best = {"nearest training clip", item.captions[0].text, std::move(joints), set.skeleton.fps};
+      least = d,
+      best = {"nearest training clip", item.captions[0].text, std::move(joints), set.skeleton.fps, set.skeleton};
   }
   return best;
 }
@@ -159,7 +160,7 @@ void Demo::write_page(const Skeleton& skeleton) const {
   for (size_t p = 0; p < o_.prompts.size(); ++p) {
     HtmlSection section{o_.prompts[p], "", {}};
     for (const Age& age : ages_)
-      section.motions.push_back({age.title, o_.prompts[p], age.motions[p].joints, skeleton.fps});
+      section.motions.push_back({age.title, o_.prompts[p], age.motions[p].joints, skeleton.fps, skeleton});
     section.motions.push_back(nearest_clip(set, ages_.back().motions[p].joints));
     sections.push_back(std::move(section));
   }

@@ -40,10 +40,10 @@ std::vector<std::string> read_prompts(const Options& o) {
 
 // What a motion was made from stands beside it.
 void add_motion(HtmlSection& section, const Generated& m, const Skeleton& skeleton) {
-  section.motions.push_back({m.name, m.prompt, m.joints, skeleton.fps});
+  section.motions.push_back({m.name, m.prompt, m.joints, skeleton.fps, skeleton});
   for (const Retrieved& r : m.retrieved)
     section.motions.push_back(
-        {"retrieved: " + r.id, r.caption, features_to_joints(r.features, skeleton), skeleton.fps});
+        {"retrieved: " + r.id, r.caption, features_to_joints(r.features, skeleton), skeleton.fps, skeleton});
 }
 
 int run(Options& o, const ModelOption& chosen) {
