@@ -4,6 +4,7 @@
 
 JOBS         ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+SYSTEM       ?= t2m_gpt
 CMAKE_FLAGS  ?=
 
 # ocl-icd-opencl-dev: the CMake file of libdnnl-dev asks for it.
@@ -45,7 +46,7 @@ deps:  ## install missing Debian packages, or print the command that does
 	$(call install,$(PACKAGES))
 
 demo: all  ## make the built-in set, train, generate; look at out/demo/index.html
-	build/bin/demo --out out/demo
+	build/bin/demo --system $(SYSTEM) --out out/demo
 
 test-deps:
 	@$(MAKE) -s deps PACKAGES="$(TEST_PACKAGES)" || echo "deps: going on; tests of several processes are skipped"
