@@ -34,9 +34,15 @@ struct Job {
   const Options& o;
   const nlohmann::ordered_json& config;
   EvaluatorConfig sizes;
+  const Skeleton& skeleton;
   Statistics statistics;
   Device device;
 };
+
+TensorFile with_skeleton(TensorFile file, const Job& job) {
+  append_skeleton(file, job.skeleton);
+  return file;
+}
 
 // ---- stage one: 4-frame movements
 Stage movement_stage(const Job& job, MovementAutoencoder& model, WindowSampler& windows, const Part& part) {
@@ -57,8 +63,9 @@ Stage movement_stage(const Job& job, MovementAutoencoder& model, WindowSampler& 
             {"sparsity", loss.sparsity},
             {"smoothness", loss.smoothness}};
   };
-  stage.save = [&] { return movement_file(model, job.sizes, job.statistics); };
+  stage.save = [&] { return with_skeleton(movement_file(model, job.sizes, job.statistics), job); };
   stage.load = [&](const TensorFile& file, const std::string& source) {
+    check_same_skeleton(job.skeleton, read_skeleton(file, job.sizes.features, source), source);
     load_movement_weights(model, job.sizes, job.statistics, file, source);
   };
   return stage;
@@ -164,8 +171,9 @@ Stage matching_stage(const Job& job, Evaluator& model, const PairSource& pairs, 
     const MatchingLoss loss = matching_loss(text_rows, motion_rows, in[5]);
     return {{"loss", loss.total}, {"positive", loss.positive}, {"negative", loss.negative}};
   };
-  stage.save = [&] { return evaluator_file(model, job.statistics); };
+  stage.save = [&] { return with_skeleton(evaluator_file(model, job.statistics), job); };
   stage.load = [&](const TensorFile& file, const std::string& source) {
+    check_same_skeleton(job.skeleton, read_skeleton(file, job.sizes.features, source), source);
     load_evaluator_weights(model, job.statistics, file, source);
   };
   return stage;
@@ -197,7 +205,11 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
   const Dataset held_out_clips = load_validation(o.data, windows, true), held_out = load_validation(o.data, {});
   report(train_set, o.run.quiet);
   CHECK_INPUT(train_set.items.size() > 1, o.data.string(), ": training needs two pairs of text and motion or more");
-  Job job{o, config, o.recipe.model, eval_statistics(train_set.statistics, o.recipe.root_weight),
+  Job job{o,
+          config,
+          o.recipe.model,
+          train_set.skeleton,
+          eval_statistics(train_set.statistics, o.recipe.root_weight),
           device_from(o.run.device)};
   job.sizes.features = train_set.skeleton.features();
 

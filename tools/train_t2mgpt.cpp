@@ -47,6 +47,41 @@ std::vector<Figure> validate(T2mGpt& model, const TokenSet& set, const TextCondi
   return {{"val_loss", loss}, {"val_accuracy", accuracy}};
 }
 
+// With the trained tokenizer in it, and a text encoder whose feature the transformer then takes.
+std::unique_ptr<T2mGpt> make_model(const Options& o, GptRecipe& recipe, const MotionTokenizer& tokenizer,
+                                   const std::vector<std::string>& captions) {
+  seed_everything(o.run);
+  auto text = make_text_encoder(o.text, recipe.text, captions);
+  recipe.model.condition = text->width();
+  auto model = std::make_unique<T2mGpt>(tokenizer.model.config(), recipe.model, std::move(text), tokenizer.body);
+  model->tokenizer.model.load_state_dict(tokenizer.model.state_dict(), o.tokenizer.string());
+  model->tokenizer.statistics = tokenizer.statistics;
+  say(o.run.quiet, "t2m_gpt " + o.preset + ": " + std::to_string(model->gpt.parameter_count()) +
+                       " parameters, text encoder " + std::to_string(model->text->parameter_count()) +
+                       (model->text->frozen() ? ", frozen" : ""));
+  return model;
+}
+
+// The tokenizer stays as it is, and so does a frozen text encoder.
+NamedParameters trained_parameters(T2mGpt& model) {
+  NamedParameters parameters = model.gpt.named_parameters();
+  if (!model.text->frozen())
+    for (auto& [name, parameter] : model.text->named_parameters()) parameters.emplace_back("text." + name, parameter);
+  return parameters;
+}
+
+// Corrupted tokens, and targets with their weights.
+std::vector<Tensor> token_inputs(const CaptionedBatch& batch, const Tensor& inputs, Dtype compute) {
+  const SampleTargets targets = gpt_targets(batch.tokens, compute, Device::cpu);
+  return {inputs.contiguous(), targets.ids, targets.weights};
+}
+// And what is read of the captions.
+StepBatch with_captions(std::vector<Tensor> inputs, const CaptionedBatch& batch, const TextCondition& condition,
+                        Dtype compute) {
+  for (const Tensor& words : condition.inputs(batch.captions, compute)) inputs.push_back(words);
+  return {std::move(inputs), double(batch.targets())};
+}
+
 int run(const Options& o, const nlohmann::ordered_json& config) {
   GptRecipe recipe = o.recipe;
   const Recipe& training = recipe.training;
@@ -56,7 +91,6 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
   const Part part = part_of_batch(training);
   const Device device = device_from(o.run.device);
   const Dtype compute = compute_dtype(o.run);
-
   // The data.
   const auto tokenizer = open_tokenizer(o.tokenizer);
   const LoadOptions whole{.sub_clips = false};  // captions of a part take a part of the clip's tokens
@@ -64,20 +98,13 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
   check_same_skeleton(train_set.skeleton, tokenizer->body, o.tokenizer.string());
   report(train_set, o.run.quiet);
   std::vector<std::string> captions = captions_of(train_set);
-  seed_everything(o.run);
-  auto text = make_text_encoder(o.text, recipe.text, captions);
   const RunFolder folder = open_run_folder(o.run);
 
   // The model.
   recipe.model.codes = tokenizer->model.config().codes;
-  recipe.model.condition = text->width();
-  T2mGpt model(tokenizer->model.config(), recipe.model, std::move(text), train_set.skeleton);
-  model.tokenizer.model.load_state_dict(tokenizer->model.state_dict(), o.tokenizer.string());
-  model.tokenizer.statistics = tokenizer->statistics;
+  const std::unique_ptr<T2mGpt> made = make_model(o, recipe, *tokenizer, captions);
+  T2mGpt& model = *made;
   model.to(device);
-  say(o.run.quiet, "t2m_gpt " + o.preset + ": " + std::to_string(model.gpt.parameter_count()) +
-                       " parameters, text encoder " + std::to_string(model.text->parameter_count()) +
-                       (model.text->frozen() ? ", frozen" : ""));
   for (const std::string& caption : captions_of(held_out)) captions.push_back(caption);
   const TextCondition condition(*model.text, std::move(captions), device, o.text_features, TextCondition::Kind::pooled,
                                 [&](const std::string& line) { say(o.run.quiet, line); });
@@ -90,10 +117,7 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
   stage.name = "t2m_gpt";
   stage.kind = T2mGpt::kKind;
   stage.recipe = training;
-  NamedParameters parameters = model.gpt.named_parameters();
-  if (!model.text->frozen())
-    for (auto& [name, parameter] : model.text->named_parameters()) parameters.emplace_back("text." + name, parameter);
-  stage.optimizers = {{"", {{parameters, training.weight_decay}}}};
+  stage.optimizers = {{"", {{trained_parameters(model), training.weight_decay}}}};
   stage.batches_per_epoch = order.batches_per_epoch();
   stage.training = [&](bool on) { model.train(on); };
   stage.batch = [&](int64_t i) -> Prefetch::Rest {
@@ -101,12 +125,8 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
         make_batch(train_tokens, order.batch(i), model.gpt, o.run.seed, i * training.batch, true);
     const Tensor inputs = corrupted_inputs(whole, recipe.model, recipe.keep, o.run.seed, i);
     const CaptionedBatch batch = whole.cut(part.begin, part.end);
-    return [&, batch, own = inputs.slice(0, part.begin, part.end).contiguous(),
-            targets = gpt_targets(batch.tokens, compute, Device::cpu)]() -> StepBatch {
-      std::vector<Tensor> in{own, targets.ids, targets.weights};
-      for (const Tensor& words : condition.inputs(batch.captions, compute)) in.push_back(words);
-      return {in, double(batch.targets())};
-    };
+    const std::vector<Tensor> tokens = token_inputs(batch, inputs.slice(0, part.begin, part.end), compute);
+    return [&condition, batch, tokens, compute] { return with_captions(tokens, batch, condition, compute); };
   };
   stage.loss = [&](const std::vector<Tensor>& in) -> Terms {
     const SampleTargets targets{in[1], in[2]};

@@ -67,6 +67,7 @@ TrainedEvaluator open_evaluator(const std::filesystem::path& run) {
   TrainedEvaluator e;
   e.model = std::make_unique<Evaluator>(read_config<EvaluatorConfig>(read_part(config, "evaluator", source), source),
                                         stored_words(file, source));
+  e.skeleton = read_skeleton(file, e.model->config().features, source);
   e.statistics = read_statistics(file, source);
   load_own(*e.model, file, source);
   e.model->eval();

@@ -25,6 +25,7 @@ void load_evaluator_weights(Evaluator& model, const Statistics& statistics, cons
 // A trained evaluator, ready to embed.
 struct TrainedEvaluator {
   std::unique_ptr<Evaluator> model;
+  Skeleton skeleton;      // of the motions that it has learned from
   Statistics statistics;  // what embed_motion's features are normalised with
   std::string checksum;   // of its file, to name it by
 };

@@ -211,6 +211,20 @@ TEST(Evaluation, WithoutAnEvaluator) {
     EXPECT_TRUE(row.group == "reconstruction" || row.group == "plausibility");
 }
 
+// Two skeletons of as many joints have as many features: the width alone does not tell them apart.
+TEST(Evaluation, AnEvaluatorOfAnotherSkeletonIsRefused) {
+  const EvaluationSet set = make_set(12);
+  Embedder embedder = make_embedder();
+  embedder.name = "RUN";
+  embedder.skeleton.name = "another";
+  const std::string error =
+      error_of(ErrorCode::input, [&] { evaluate(set, generator(0), &embedder, options_for({"generation"})); });
+  for (const char* part : {"the evaluator RUN", "another", "humanml3d", "cannot be mixed"})
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  embedder.skeleton = set.data.skeleton;
+  EXPECT_NO_THROW(evaluate(set, generator(0), &embedder, options_for({"generation"})));
+}
+
 TEST(Evaluation, PublishedValuesOnlyWhereTheProtocolIsTheSame) {
   const EvaluationSet set = make_set(40);
   Embedder embedder = make_embedder();

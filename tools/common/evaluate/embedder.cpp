@@ -27,7 +27,8 @@ TrainedEvaluator open_published(const fs::path& folder) {
               evaluator.statistics.std.numel());
   check_statistics(evaluator.statistics, folder.string());
   EvaluatorConfig sizes;
-  sizes.features = skeleton_of_features(evaluator.statistics.mean.size(0), folder.string()).features();
+  evaluator.skeleton = skeleton_of_features(evaluator.statistics.mean.size(0), folder.string());
+  sizes.features = evaluator.skeleton.features();
   evaluator.model = std::make_unique<Evaluator>(sizes, words.words, words.vectors);
   NamedTensors weights;  // the archive holds a state dict for each network, and those of their optimizers
   for (const std::string network : {"movement_encoder", "motion_encoder", "text_encoder"})
@@ -45,6 +46,7 @@ Embedder open_embedder(const fs::path& path, Device device) {
   embedder.official = fs::is_regular_file(path / kPublished);
   TrainedEvaluator evaluator = embedder.official ? open_published(path) : open_evaluator(path);
   embedder.name = path.string() + (embedder.official ? ", the published one" : ", checksum " + evaluator.checksum);
+  embedder.skeleton = evaluator.skeleton;
   embedder.statistics = evaluator.statistics;
   const std::shared_ptr<Evaluator> model = std::move(evaluator.model);
   model->to(device);

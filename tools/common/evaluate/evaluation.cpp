@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/model_file.h"
 #include "tools/common/evaluate/run.h"
 #include "tools/common/train/progress.h"
 
@@ -230,10 +231,8 @@ std::set<std::string> unasked_groups() {
 
 Evaluation evaluate(const EvaluationSet& set, const Contender& contender, const Embedder* embedder,
                     const EvaluationOptions& options) {
-  if (embedder && embedder->statistics.mean.size(0) != set.data.skeleton.features())
-    fail(ErrorCode::input, "the evaluator ", embedder->name, " sees ", embedder->statistics.mean.size(0),
-         " features a frame, the motions on the skeleton ", set.data.skeleton.name, " have ",
-         set.data.skeleton.features(), ": skeletons cannot be mixed");
+  // Skeletons of as many joints have as many features: the numbers would look right.
+  if (embedder) check_same_skeleton(set.data.skeleton, embedder->skeleton, "the evaluator " + embedder->name);
   return EvaluationRun(set, contender, embedder, options).run();
 }
 

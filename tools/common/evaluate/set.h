@@ -11,9 +11,10 @@ namespace kg::tools {
 
 // A network that puts texts and motions into one space: models/evaluator, or a stand-in in tests.
 struct Embedder {
-  std::string name;       // for the table: which run, by what checksum
-  bool official = false;  // the published weights, whose numbers can be compared with papers
-  Statistics statistics;  // what motions are normalised with before they are embedded
+  std::string name;                 // for the table: which run, by what checksum
+  bool official = false;            // the published weights, whose numbers can be compared with papers
+  Skeleton skeleton = humanml3d();  // of the motions that it sees
+  Statistics statistics;            // what motions are normalised with before they are embedded
   // (B, T, 263) normalised, zero padded; frames of each -> (B, W)
   std::function<Tensor(const Tensor& features, const std::vector<int64_t>& frames)> motions;
   // word/POS of each -> (B, W)
