@@ -33,7 +33,7 @@ struct OpCase {
   std::vector<OpInput> inputs;
   Build build;
   Build composed = {};            // the same by basic ops; none for a basic op
-  double tolerance = 1e-10;       // of gradcheck(): at most a hundred times the error that it finds
+  double tolerance = 1e-11;       // of gradcheck(): at most a hundred times the error that it finds
   bool straight_through = false;  // the gradient is that of the identity, by definition and not by calculus
 
   std::string name() const { return variant.empty() ? op : op + "_" + variant; }

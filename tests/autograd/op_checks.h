@@ -25,11 +25,8 @@ GradcheckResult check_gradients(const OpCase& op);
 double error_beside_composed(const OpCase& op);
 inline constexpr double kComposedTolerance = 1e-12;
 
-// A tolerance is tight when it is at most so many times the error that was found: a looser one would let errors pass
-// that are larger than those of rounding.
-inline constexpr double kSlack = 100;
-// What central differences in f64 can tell from zero: an error below it counts as this.
-inline constexpr double kSeen = 1e-12;
-inline bool is_tight(double tolerance, double error) { return tolerance <= kSlack * std::max(error, kSeen); }
+// A tolerance is at most a hundred times the error that was found: a looser one would let mistakes pass. Errors below
+// 1e-13, the rounding of a sum, count as that.
+inline bool is_tight(double tolerance, double error) { return tolerance <= 100 * std::max(error, 1e-13); }
 
 }  // namespace kg

@@ -126,7 +126,8 @@ TEST(OpTable, TolerancesAreTight) {
   std::map<std::string, double> found;
   for (const OpCase& op : op_cases()) found[op.op] = std::max(found[op.op], check_gradients(op).error);
   for (const OpCase& op : op_cases())
-    EXPECT_TRUE(is_tight(op.tolerance, found[op.op])) << op.name() << " is right to " << found[op.op];
+    EXPECT_TRUE(is_tight(op.tolerance, found[op.op]))
+        << op.tolerance << " for " << op.op << ", right to " << found[op.op];
 }
 
 TEST(OpTable, EveryPointwiseOpHasARow) {

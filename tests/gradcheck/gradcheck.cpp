@@ -69,7 +69,7 @@ class Report {
 
  private:
   static std::string composed(const Row& row) {
-    if (row.composed < 0) return "basic";
+    if (row.composed < 0) return "-";
     char text[32];
     std::snprintf(text, sizeof(text), "%.1e", row.composed);
     return text;

@@ -145,11 +145,11 @@ const std::vector<ModelCase>& model_cases() {
       {"T2M-GPT", "tokenizer, learned", [] { return tokenizer(CodebookUpdate::learned); }},
       {"T2M-GPT", "transformer and text encoder", transformer_and_text_encoder},
       {"Evaluator", "movement autoencoder", movement_autoencoder},
-      {"Evaluator", "text and motion encoders", text_and_motion_encoders},
-      {"CLIP", "text tower", clip},
-      {"BERT", "pooled", [] { return bert(false); }},
-      {"DistilBERT", "states", [] { return bert(true); }},
-      {"T5", "1.0, tied", [] { return t5(false); }},
+      {"Evaluator", "text and motion encoders", text_and_motion_encoders, 3e-10},
+      {"CLIP", "text tower", clip, 1e-10},
+      {"BERT", "pooled", [] { return bert(false); }, 1e-10},
+      {"DistilBERT", "states", [] { return bert(true); }, 1e-10},
+      {"T5", "1.0, tied", [] { return t5(false); }, 3e-10},
       {"T5", "1.1, gated", [] { return t5(true); }},
   };
   return cases;

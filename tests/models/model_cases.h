@@ -17,7 +17,7 @@ struct ModelLoss {
 struct ModelCase {
   std::string system, part;
   std::function<ModelLoss()> make;
-  double tolerance = 3e-10;  // of gradcheck(): at most a hundred times the error that it finds
+  double tolerance = 1e-9;  // of gradcheck(): at most a hundred times the error that it finds
 
   std::string name() const { return system + ": " + part; }
 };

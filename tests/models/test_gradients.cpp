@@ -35,7 +35,7 @@ class Models : public testing::TestWithParam<ModelCase> {};
 TEST_P(Models, GradientsAreThoseOfCentralDifferences) {
   const GradcheckResult result = check(GetParam());
   EXPECT_TRUE(result) << result.message;
-  EXPECT_TRUE(is_tight(GetParam().tolerance, result.error)) << "is loose beside " << result.error;
+  EXPECT_TRUE(is_tight(GetParam().tolerance, result.error)) << GetParam().tolerance << ", right to " << result.error;
 }
 // With a graph, which the gradients come from, or without, as for the differences.
 TEST_P(Models, LossIsTheSameEachTime) {
