@@ -42,10 +42,8 @@ class Report {
  public:
   explicit Report(const std::string& only) : only_(only) {}
 
-  void heading(const char* what) const {
-    std::printf("%s%-42s %5s  %9s  %9s  %9s  %7s\n", rows_ ? "\n" : "", what, "cases", "error", "tolerance", "composed",
-                "time");
-  }
+  // Stands above the next row, if there is one.
+  void heading(const char* what) { heading_ = what; }
   // check(row) fills the row.
   void row(const std::string& name, const std::function<void(Row&)>& check) {
     if (name.find(only_) == std::string::npos) return;
@@ -55,6 +53,10 @@ class Report {
     row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (row.wrong.empty() && !is_tight(row.tolerance, row.error))
       row.wrong = "the tolerance is more than a hundred times the error: make it tighter";
+    if (heading_)
+      std::printf("%s%-42s %5s  %9s  %9s  %9s  %7s\n", rows_ ? "\n" : "", heading_, "cases", "error", "tolerance",
+                  "composed", "time");
+    heading_ = nullptr;
     std::printf("%-42s %5d  %9.1e  %9.1e  %9s  %5.2f s\n", name.c_str(), row.cases, row.error, row.tolerance,
                 composed(row).c_str(), row.seconds);
     if (!row.wrong.empty()) std::printf("  WRONG: %s\n", row.wrong.c_str());
@@ -76,6 +78,7 @@ class Report {
   }
 
   std::string only_;
+  const char* heading_ = nullptr;
   int rows_ = 0, failed_ = 0;
   double seconds_ = 0;
 };
