@@ -148,8 +148,8 @@ __global__ void softmax_backward_kernel(int64_t rows, int64_t n, Ptr<T> gx, Ptr<
   }
 }
 
-// The loss from the rows' logsumexp, all relative to the maximum, which keeps f32 exact where logits are large. A target
-// outside the classes gives NaN: reading there is not defined, and 0 would hide it.
+// The loss from the rows' logsumexp, all relative to the maximum, which keeps f32 exact where logits are large.
+// A target outside the classes gives NaN: reading there is not defined, and 0 would hide it.
 template <class T, int N, bool long_rows>
 __global__ void cross_entropy_kernel(int64_t rows, int64_t n, Ptr<float> loss, Ptr<float> logsumexp, Ptr<const T> x,
                                      Ptr<const int32_t> target, int ignore_index, float smoothing) {

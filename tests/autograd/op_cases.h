@@ -1,7 +1,7 @@
-// The op table: every differentiable operation with inputs that are legal for it and away from its kinks, and, where it
-// is not a basic one, what it is made of (tests/autograd/composed.h). Gradient checks, comparisons with the composed form,
-// of dtypes and devices, of layouts and of thread counts are driven by it. Builders get their inputs as Vars of any float
-// dtype on any device and make constants to fit.
+// The op table: every differentiable operation with inputs that are legal for it and away from its kinks, and, where
+// it is not a basic one, what it is made of (tests/autograd/composed.h). Gradient checks, comparisons with the composed
+// form, of dtypes and devices, of layouts and of thread counts are driven by it. Builders get their inputs as Vars of
+// any float dtype on any device and make constants to fit.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
-// gradcheck: whether every gradient is right. One row an operation (the op table of tests/autograd) and one a whole model
-// (tests/models/model_cases.cpp): the error of its gradients beside central differences in f64, relative to the largest
-// of them, what is tolerated, and for fused operations the error beside their composed form. Fails when an error is
-// beyond its tolerance, and when a tolerance is more than a hundred times the error, which would hide mistakes.
+// gradcheck: whether every gradient is right. One row an operation (the op table of tests/autograd) and one a whole
+// model (tests/models/model_cases.cpp): the error of its gradients beside central differences in f64, relative to the
+// largest of them, what is tolerated, and for fused operations the error beside their composed form. Fails when an
+// error is beyond its tolerance, and when a tolerance is more than a hundred times the error: it would hide mistakes.
 #include <chrono>
 #include <cstdio>
 #include <map>
