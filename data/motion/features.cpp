@@ -299,6 +299,29 @@ Joints features_to_joints_by_rotation(const Tensor& features, const Skeleton& s)
   return joints;
 }
 
+std::vector<std::vector<int>> part_features(const Skeleton& s) {
+  const FeatureLayout layout = s.layout();
+  const auto append = [](std::vector<int>& part, int first, int count) {
+    for (int i = 0; i < count; ++i) part.push_back(first + i);
+  };
+  std::vector<std::vector<int>> parts(1);
+  append(parts[0], 0, kLocalPositions);
+  append(parts[0], layout.velocities(), 3);
+  for (const std::vector<int>& chain : s.chains) {
+    std::vector<int> part;
+    for (const int j : chain) {
+      if (j == kRoot) continue;
+      append(part, kLocalPositions + 3 * (j - 1), 3);
+      append(part, layout.rotations() + 6 * (j - 1), 6);
+      append(part, layout.velocities() + 3 * j, 3);
+    }
+    for (int i = 0; i < 4; ++i)
+      if (std::find(chain.begin(), chain.end(), s.contacts[i]) != chain.end()) part.push_back(layout.contacts() + i);
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
 Joints mirror_joints(const Joints& joints, const Skeleton& skeleton) {
   const std::string bad = find_wrong_size(joints, skeleton);
   CHECK_INPUT(bad.empty(), bad);

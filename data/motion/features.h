@@ -46,6 +46,12 @@ Pose forward_kinematics(const Rotations& rotations, const Vec3& root, const Skel
 Joints features_to_joints(const Tensor& features, const Skeleton& skeleton = humanml3d());
 Joints features_to_joints_by_rotation(const Tensor& features, const Skeleton& skeleton = humanml3d());
 
+// The numbers of the features of each part of the body, for models that see parts apart. First the root's (all four and
+// its velocity), then each chain's in order, without the root: position, rotation and velocity of one joint after
+// another, and the contacts of its feet. A joint in two chains is in both parts. In HumanML3D and KIT-ML the chains are
+// right leg, left leg, spine, right arm, left arm.
+std::vector<std::vector<int>> part_features(const Skeleton& skeleton = humanml3d());
+
 // Left and right exchanged: x negated, joints swapped.
 Joints mirror_joints(const Joints& joints, const Skeleton& skeleton = humanml3d());
 

@@ -174,6 +174,28 @@ TEST(Features, OppositeVectorsRotateByAHalfTurn) {
   EXPECT_EQ(std::abs(rotation_between({0, 0, -1}, {0, 0, 1}).y), 1);  // a heading stays a heading
 }
 
+// The sizes and numbers of the public code of ReMoMask.
+TEST(Features, OfThePartsOfTheBody) {
+  const auto sizes = [](const Skeleton& skeleton) {
+    std::vector<size_t> all;
+    for (const auto& part : part_features(skeleton)) all.push_back(part.size());
+    return all;
+  };
+  EXPECT_EQ(sizes(humanml3d()), (std::vector<size_t>{7, 50, 50, 60, 60, 60}));
+  EXPECT_EQ(sizes(kit_ml()), (std::vector<size_t>{7, 62, 62, 48, 48, 48}));
+  const auto parts = part_features();
+  EXPECT_EQ(parts[0], (std::vector<int>{0, 1, 2, 3, 193, 194, 195}));
+  const std::vector<int> joint9 = {28, 29, 30, 115, 116, 117, 118, 119, 120, 220, 221, 222};
+  for (const int arm : {4, 5}) EXPECT_TRUE(std::equal(joint9.begin(), joint9.end(), parts[size_t(arm)].begin())) << arm;
+  EXPECT_EQ(std::vector<int>(parts[1].end() - 2, parts[1].end()), (std::vector<int>{261, 262}));
+  EXPECT_EQ(std::vector<int>(parts[2].end() - 2, parts[2].end()), (std::vector<int>{259, 260}));
+  const auto kit = part_features(kit_ml());
+  EXPECT_EQ(std::vector<int>(kit[1].end() - 2, kit[1].end()), (std::vector<int>{249, 250}));
+  EXPECT_EQ(kit[3][0], 4);  // joint 1: 4, 64, 187
+  EXPECT_EQ(kit[3][3], 64);
+  EXPECT_EQ(kit[3][9], 187);
+}
+
 TEST(Features, BadInput) {
   Joints joints = synthetic(10);
   joints[4][kLeftKnee].y = std::nan("");
