@@ -1,4 +1,5 @@
-// Joint maps, retargeting and resampling. Directions of bones are copied, their lengths are those of the target skeleton.
+// Joint maps, retargeting and resampling. Retargeting copies the directions of bones; their lengths are those of the
+// target skeleton.
 #include "data/motion/retarget.h"
 
 #include <algorithm>

@@ -28,7 +28,8 @@ inline std::string stick_skeleton(bool lengths) {
          joint("FootR", "LegR", "FootL", down, 80) + joint("ToeR", "FootR", "ToeL", ahead, 15) +
          joint("Chest", "Hips", "", "[0, 1, 0]", 45) + joint("ArmL", "Chest", "ArmR", left, 20) +
          joint("ArmR", "Chest", "ArmL", right, 20) + R"(],
-    "chains": [["Hips", "LegR", "FootR", "ToeR"], ["Hips", "LegL", "FootL", "ToeL"], ["Hips", "Chest", "ArmL"], ["Chest", "ArmR"]],
+    "chains": [["Hips", "LegR", "FootR", "ToeR"], ["Hips", "LegL", "FootL", "ToeL"],
+               ["Hips", "Chest", "ArmL"], ["Chest", "ArmR"]],
     "hips": ["LegL", "LegR"], "shoulders": ["ArmL", "ArmR"], "scale_joints": ["FootL", "FootR"],
     "contacts": ["FootL", "ToeL", "FootR", "ToeR"], "contact_threshold": 4, "min_frames": 20, "max_frames": 150})";
 }
