@@ -156,7 +156,7 @@ Stage matching_stage(const Job& job, Evaluator& model, const PairSource& pairs, 
   stage.batches_per_epoch = order.batches_per_epoch();
   stage.training = [](bool) {};
   stage.batch = [&](int64_t i) -> Prefetch::Rest {
-    const int64_t shift = 1 + draw(job.o.run.seed, i, 23).below(0, uint32_t(recipe.batch - 1));
+    const int64_t shift = 1 + draw(job.o.run.seed, i, Draw::partner).below(0, uint32_t(recipe.batch - 1));
     return [&, batch = matching_batch(pairs, order.batch(i), i, shift, part.begin, part.end)]() -> StepBatch {
       const bool captured = job.device != Device::cpu;  // a captured step needs inputs of one shape
       const MotionTextPairs& p = batch.pairs;

@@ -8,12 +8,6 @@
 #include "tensor/error.h"
 
 namespace kg {
-namespace {
-
-constexpr uint64_t kOrderPurpose = 0x6F72646572, kWindowPurpose = 0x77696E646F77;  // "order", "window"
-
-}  // namespace
-
 std::vector<int64_t> random_order(int64_t count, Philox random) {
   CHECK(count >= 0 && count < int64_t{1} << 32, "[random_order] orders fewer than 2^32 things, got ", count);
   std::vector<int64_t> order(static_cast<size_t>(count));
@@ -33,7 +27,7 @@ int64_t ShuffledOrder::at(int64_t position) {
   CHECK(position >= 0, "[ShuffledOrder] position ", position, " is negative");
   const int64_t epoch = position / epoch_length_;
   if (epoch != epoch_) {
-    order_ = random_order(count_, draw(seed_, epoch, kOrderPurpose));
+    order_ = random_order(count_, draw(seed_, epoch, Draw::order));
     epoch_ = epoch;
   }
   return order_[size_t(position % epoch_length_)];
@@ -80,7 +74,7 @@ Tensor WindowSampler::batch(int64_t iteration, int begin, int end) {
     const int64_t position = iteration * batch_ + begin + i, drawn = order_.at(position);
     int64_t clip = drawn, frame;
     if (ends_.empty()) {
-      frame = draw(seed_, position, kWindowPurpose).below(0, uint32_t(clips_[size_t(clip)].size(0) - window_ + 1));
+      frame = draw(seed_, position, Draw::window).below(0, uint32_t(clips_[size_t(clip)].size(0) - window_ + 1));
     } else {
       clip = std::upper_bound(ends_.begin(), ends_.end(), drawn) - ends_.begin();
       frame = drawn - (clip == 0 ? 0 : ends_[size_t(clip - 1)]);

@@ -59,9 +59,39 @@ Crop aligned_crop(int frames, Philox random, int unit = 4);
 // Token jitter of T2M-GPT: in one case of three the first or the last token is dropped.
 Crop jittered_tokens(int tokens, Philox random);
 
-// The random numbers of one place of one batch; `purpose` keeps uses apart.
-inline Philox draw(uint64_t seed, int64_t position, uint64_t purpose) {
-  return {seed, mix(purpose, uint64_t(position))};
+// What random numbers are drawn for. Two uses of one number would be correlated: every use has its own, which stays as
+// it is, since results depend on it.
+enum class Draw : uint64_t {
+  // evaluation
+  limit = 1,
+  evaluation_caption = 2,
+  evaluation_crop = 3,
+  noise = 4,
+  shuffled_motions = 5,
+  rare_motions = 6,
+  shuffled_captions = 7,
+  // training of a transformer over tokens
+  token_crop = 11,
+  token_jitter = 12,
+  caption = 13,
+  corruption = 14,
+  keep = 15,
+  // training of an evaluator
+  evaluator_crop = 21,
+  evaluator_caption = 22,
+  partner = 23,
+  // the letters of the word
+  order = 0x6F72646572,
+  window = 0x77696E646F77,
+  pools = 0x706F6F6C73,
+  texts = 0x7465787473,
+  pairs = 0x7061697273,
+  multimodality = uint64_t(1) << 60,  // and the numbers after it: generations that belong to no repeat
+};
+
+// The random numbers of one place of one batch.
+inline Philox draw(uint64_t seed, int64_t position, Draw purpose) {
+  return {seed, mix(uint64_t(purpose), uint64_t(position))};
 }
 
 }  // namespace kg

@@ -16,8 +16,9 @@ MotionTextPairs PairSource::take(const std::vector<int64_t>& items, const std::v
     const std::vector<Caption>& captions = set_.items[size_t(items[b])].captions;
     const int length = int(clip.size(0)), whole = length / int(kMovementFrames) * int(kMovementFrames);
     const bool drawn = !places.empty();
-    const Crop crop = drawn ? random_crop(length, draw(seed_, places[b], 21)) : Crop{0, whole};
-    const uint32_t caption = drawn ? draw(seed_, places[b], 22).below(0, uint32_t(captions.size())) : 0;
+    const Crop crop = drawn ? random_crop(length, draw(seed_, places[b], Draw::evaluator_crop)) : Crop{0, whole};
+    const uint32_t caption =
+        drawn ? draw(seed_, places[b], Draw::evaluator_caption).below(0, uint32_t(captions.size())) : 0;
     p.motions.select(0, int64_t(b))
         .slice(0, 0, crop.frames)
         .copy_from(clip.slice(0, crop.begin, crop.begin + crop.frames));

@@ -33,8 +33,6 @@ double Place::within(int64_t k) const { return std::clamp(double(k - nearer) / d
 
 namespace {
 
-constexpr uint64_t kOrder = 0x706F6F6C73, kTexts = 0x7465787473, kPairs = 0x7061697273;  // "pools", "texts", "pairs"
-
 void check_order(const std::vector<int64_t>& order, int64_t items) {
   std::vector<bool> seen(size_t(items), false);
   CHECK(int64_t(order.size()) == items, "[r_precision] an order of ", order.size(), " for ", items, " pairs");
@@ -181,12 +179,13 @@ GenerationScores score_generation(const std::vector<Tensor>& texts, const std::v
     const Tensor &t = text[text.size() == 1 ? 0 : size_t(repeat)], &m = motion[motion.size() == 1 ? 0 : size_t(repeat)];
     check_pairs(t, m, "[generation] texts and motions");
     check_pool(t, options.pool, options.top);
-    const auto order = random_order(t.size(0), draw(options.seed, repeat, kOrder));
-    const auto text_order = options.shuffle_texts ? random_order(t.size(0), draw(options.seed, repeat, kTexts)) : order;
+    const auto order = random_order(t.size(0), draw(options.seed, repeat, Draw::pools));
+    const auto text_order =
+        options.shuffle_texts ? random_order(t.size(0), draw(options.seed, repeat, Draw::texts)) : order;
     const Matching matching = match(t, m, text_order, order, options.pool, options.top);
     for (size_t k = 0; k < precision.size(); ++k) precision[k].push_back(matching.r_precision[k]);
     distances.push_back(matching.mm_dist);
-    const Diversity spread = diversity(m, draw(options.seed, repeat, kPairs), options.diversity_pairs);
+    const Diversity spread = diversity(m, draw(options.seed, repeat, Draw::pairs), options.diversity_pairs);
     diversities.push_back(spread.value);
     scores.items = t.size(0), scores.matched_items = matching.items, scores.diversity_pairs = spread.pairs;
   }

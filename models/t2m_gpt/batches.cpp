@@ -15,7 +15,7 @@ TokenSet tokenize(MotionTokenizer& tokenizer, const Dataset& set, int64_t contex
   };
   for (size_t i = 0; i < set.items.size(); ++i) {
     const Item& item = set.items[i];
-    const Crop crop = aligned_crop(int(item.features.size(0)), draw(seed, int64_t(i), 11));
+    const Crop crop = aligned_crop(int(item.features.size(0)), draw(seed, int64_t(i), Draw::token_crop));
     const std::vector<int32_t> ids = tokenizer.encode(item.features.slice(0, crop.begin, crop.begin + crop.frames));
     const int64_t count = int64_t(ids.size());
     std::vector<std::string> whole;
@@ -57,23 +57,23 @@ CaptionedBatch make_batch(const TokenSet& set, const std::vector<int64_t>& items
     const auto& tokens = set.tokens[size_t(items[b])];
     const auto& captions = set.captions[size_t(items[b])];
     const int64_t place = position + int64_t(b);
-    const Crop crop =
-        training ? jittered_tokens(int(tokens.size()), draw(seed, place, 12)) : Crop{0, int(tokens.size())};
+    const Crop crop = training ? jittered_tokens(int(tokens.size()), draw(seed, place, Draw::token_jitter))
+                               : Crop{0, int(tokens.size())};
     int32_t* row = batch.tokens.ids.data<int32_t>() + int64_t(b) * context;
     std::copy_n(tokens.data() + crop.begin, crop.frames, row);
     row[crop.frames] = gpt.end_id();
     batch.tokens.lengths.push_back(crop.frames);
     const uint32_t n = uint32_t(captions.size());
-    batch.captions.push_back(captions[training ? draw(seed, place, 13).below(0, n) : 0]);
+    batch.captions.push_back(captions[training ? draw(seed, place, Draw::caption).below(0, n) : 0]);
   }
   return batch;
 }
 
 Tensor corrupted_inputs(const CaptionedBatch& batch, const GptConfig& config, double keep, uint64_t seed,
                         int64_t step) {
-  if (keep < 0) keep = double(draw(seed, step, 15).uniform(0));
+  if (keep < 0) keep = double(draw(seed, step, Draw::keep).uniform(0));
   return corrupt(batch.tokens.ids.slice(1, 0, config.context - 1).contiguous(), keep, config.codes,
-                 draw(seed, step, 14));
+                 draw(seed, step, Draw::corruption));
 }
 
 }  // namespace kg

@@ -104,7 +104,7 @@ TEST(WindowSampler, ResumesAtAnyIteration) {
 TEST(Crops, SharesAndBounds) {
   std::map<int, int> lengths, begins;
   for (int64_t i = 0; i < 3000; ++i) {
-    const Crop crop = random_crop(43, draw(1, i, 2));
+    const Crop crop = random_crop(43, draw(1, i, Draw(2)));
     ++lengths[crop.frames], ++begins[crop.begin];
     ASSERT_LE(crop.begin + crop.frames, 43);
   }
@@ -112,12 +112,12 @@ TEST(Crops, SharesAndBounds) {
   EXPECT_NEAR(lengths[36], 1000, 100);
   EXPECT_NEAR(lengths[40], 2000, 100);
   EXPECT_EQ(begins.size(), 8u);
-  EXPECT_EQ(random_crop(4, draw(1, 0, 2)).frames, 4);
-  EXPECT_THROW(random_crop(3, draw(1, 0, 2)), Error);
+  EXPECT_EQ(random_crop(4, draw(1, 0, Draw(2))).frames, 4);
+  EXPECT_THROW(random_crop(3, draw(1, 0, Draw(2))), Error);
 
   std::set<int> places;
   for (int64_t i = 0; i < 200; ++i) {
-    const Crop crop = aligned_crop(43, draw(1, i, 2));
+    const Crop crop = aligned_crop(43, draw(1, i, Draw(2)));
     EXPECT_EQ(crop.frames, 40);
     places.insert(crop.begin);
   }
@@ -127,14 +127,29 @@ TEST(Crops, SharesAndBounds) {
 TEST(Crops, TokenJitter) {
   std::map<std::pair<int, int>, int> kinds;
   for (int64_t i = 0; i < 3000; ++i) {
-    const Crop crop = jittered_tokens(10, draw(3, i, 1));
+    const Crop crop = jittered_tokens(10, draw(3, i, Draw(1)));
     ++kinds[{crop.begin, crop.frames}];
   }
   EXPECT_EQ(kinds.size(), 3u);
   EXPECT_NEAR((kinds[{0, 10}]), 2000, 100);
   EXPECT_NEAR((kinds[{0, 9}]), 500, 80);
   EXPECT_NEAR((kinds[{1, 9}]), 500, 80);
-  EXPECT_EQ(jittered_tokens(1, draw(3, 0, 1)).frames, 1);
+  EXPECT_EQ(jittered_tokens(1, draw(3, 0, Draw(1))).frames, 1);
+}
+
+// Checkpoints go on and figures come out as before only while these stay.
+TEST(Sampling, UsesOfTheSeedKeepTheirNumbers) {
+  const auto first = [](uint64_t number) { return Philox{5, mix(number, 7)}.uniform(0); };
+  EXPECT_EQ(draw(5, 7, Draw::token_crop).uniform(0), first(11));
+  EXPECT_EQ(draw(5, 7, Draw::token_jitter).uniform(0), first(12));
+  EXPECT_EQ(draw(5, 7, Draw::caption).uniform(0), first(13));
+  EXPECT_EQ(draw(5, 7, Draw::corruption).uniform(0), first(14));
+  EXPECT_EQ(draw(5, 7, Draw::keep).uniform(0), first(15));
+  EXPECT_EQ(draw(5, 7, Draw::evaluator_crop).uniform(0), first(21));
+  EXPECT_EQ(draw(5, 7, Draw::evaluator_caption).uniform(0), first(22));
+  EXPECT_EQ(draw(5, 7, Draw::partner).uniform(0), first(23));
+  EXPECT_EQ(draw(5, 7, Draw::order).uniform(0), first(0x6F72646572));
+  EXPECT_EQ(draw(5, 7, Draw::window).uniform(0), first(0x77696E646F77));
 }
 
 }  // namespace

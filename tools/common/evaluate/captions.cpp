@@ -8,8 +8,6 @@
 namespace kg::tools {
 namespace {
 
-constexpr uint64_t kShuffledCaptions = 7;  // use of the seed
-
 // References as MotionGPT has them: three an item, from the tokens.
 std::vector<std::vector<std::string>> references_of(const EvaluationSet& set) {
   std::vector<std::vector<std::string>> references;
@@ -53,7 +51,7 @@ void EvaluationRun::captioning() {
       contender_.captions.empty() ? contender_.write_captions(whole_motions()) : contender_.captions;
   const auto references = references_of(set_);
   std::vector<std::string> shuffled;
-  for (const int64_t i : random_order(set_.size(), {set_.seed, kShuffledCaptions}))
+  for (const int64_t i : random_order(set_.size(), {set_.seed, uint64_t(Draw::shuffled_captions)}))
     shuffled.push_back(captions[size_t(i)]);
   const CaptionScores own = score_captions(captions, references), chance = score_captions(shuffled, references);
   const auto add = [&](const std::string& name, double value, double random, const char* remark) {

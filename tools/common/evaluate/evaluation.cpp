@@ -14,7 +14,7 @@ namespace {
 constexpr int kPool = 32, kTop = 3;
 constexpr int64_t kDiversityPairs = 300, kMultimodalityPairs = 10;
 constexpr int kReference = 0, kTruth = 1;  // versions of the crops: what FID compares with; the truth's own column
-constexpr uint64_t kMultimodality = uint64_t(1) << 60;  // streams of generations that belong to no repeat
+constexpr uint64_t kMultimodality = uint64_t(Draw::multimodality);
 
 }  // namespace
 
@@ -196,7 +196,7 @@ void EvaluationRun::multimodality() {
   const Tensor embedded = rows.reshape({texts, count, rows.size(1)});
   std::vector<double> values;
   for (int repeat = 0; repeat < options_.repeats; ++repeat)
-    values.push_back(kg::multimodality(embedded, draw(set_.seed, repeat, kMultimodality), kMultimodalityPairs));
+    values.push_back(kg::multimodality(embedded, draw(set_.seed, repeat, Draw::multimodality), kMultimodalityPairs));
   ReportRow& r = row("text to motion", "MModality", texts, options_.repeats);
   r.model = interval_of(values);
   r.note = std::to_string(count) + " motions for each of " + std::to_string(texts) +

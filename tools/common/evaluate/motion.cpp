@@ -13,7 +13,6 @@
 namespace kg::tools {
 namespace {
 
-constexpr uint64_t kNoise = 4;         // use of the seed
 constexpr int64_t kNoisyItems = 1024;  // more make the curve no smoother
 constexpr int kReconstructed = 0;      // version of the crops
 
@@ -55,7 +54,7 @@ std::vector<Tensor> with_noise(const std::vector<Tensor>& motions, const Tensor&
   parallel_for(int64_t(motions.size()), 4, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Tensor x = motions[size_t(i)].clone();
-      const Philox random = draw(seed, i, kNoise);
+      const Philox random = draw(seed, i, Draw::noise);
       for (int64_t k = 0; k < x.numel(); ++k)
         x.data<float>()[k] +=
             float(level * random.normal(uint64_t(k)) * deviation.data<float>()[k % deviation.numel()]);

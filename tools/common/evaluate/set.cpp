@@ -10,15 +10,13 @@
 namespace kg::tools {
 namespace {
 
-constexpr int64_t kUnit = 4;                             // frames of one step of the evaluators
-constexpr int64_t kPublishedBatch = 32;                  // the published evaluation drops what does not fill one
-constexpr size_t kMotions = 512;                         // embedded at once
-constexpr uint64_t kLimit = 1, kCaption = 2, kCrop = 3;  // uses of the seed
-
+constexpr int64_t kUnit = 4;             // frames of one step of the evaluators
+constexpr int64_t kPublishedBatch = 32;  // the published evaluation drops what does not fill one
+constexpr size_t kMotions = 512;         // embedded at once
 void keep_some(Dataset& data, int64_t limit, uint64_t seed) {
   const int64_t count = int64_t(data.items.size());
   if (limit == 0 || limit >= count) return;
-  ShuffledOrder order(count, count, mix(seed, kLimit));
+  ShuffledOrder order(count, count, mix(seed, uint64_t(Draw::limit)));
   std::vector<int64_t> kept;
   for (int64_t i = 0; i < limit; ++i) kept.push_back(order.at(i));
   std::sort(kept.begin(), kept.end());
@@ -53,13 +51,13 @@ EvaluationSet load_evaluation_set(const std::filesystem::path& root, const std::
 }
 
 int64_t EvaluationSet::caption(int64_t i, int repeat) const {
-  return draw(seed, repeat * size() + i, kCaption).below(0, uint32_t(item(i).captions.size()));
+  return draw(seed, repeat * size() + i, Draw::evaluation_caption).below(0, uint32_t(item(i).captions.size()));
 }
 
 Crop EvaluationSet::crop(int64_t i, int version) const {
   const Tensor& features = item(i).features;
   return random_crop(int(std::min(features.size(0), kEvaluatedFrames + kUnit - 1)),
-                     draw(seed, version * size() + i, kCrop));
+                     draw(seed, version * size() + i, Draw::evaluation_crop));
 }
 
 Tensor EvaluationSet::cropped(int64_t i, int version) const {

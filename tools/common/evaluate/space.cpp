@@ -11,10 +11,8 @@
 namespace kg::tools {
 namespace {
 
-constexpr int kCurve = 50;                           // R@1 .. R@50 in the picture
-constexpr int64_t kBatch = 32;                       // of the protocol of small batches
-constexpr uint64_t kShuffled = 5, kRareMotions = 6;  // uses of the seed
-
+constexpr int kCurve = 50;      // R@1 .. R@50 in the picture
+constexpr int64_t kBatch = 32;  // of the protocol of small batches
 // Texts (first captions, or those that the model was asked) and motions, pair by pair.
 struct Pairs {
   Tensor texts, motions;
@@ -34,7 +32,8 @@ Scores scores_of(const Pairs& pairs, const PretrainedText* language, uint64_t se
     const Tensor sentences = sentence_vectors(*language, pairs.captions);
     s.like_caption = retrieve_by_threshold(similarity, affine(cosine_similarity(sentences, sentences), .5, .5));
   }
-  if (n >= kBatch) s.batches = retrieve_small_batches(similarity, random_order(n, {seed, kShuffled}), kBatch);
+  if (n >= kBatch)
+    s.batches = retrieve_small_batches(similarity, random_order(n, {seed, uint64_t(Draw::shuffled_motions)}), kBatch);
   s.curve = recall_curve(target_ranks(similarity), int(std::min<int64_t>(kCurve, n)));
   return s;
 }
@@ -63,7 +62,8 @@ void EvaluationRun::retrieval() {
   const std::vector<int64_t> first(size_t(set_.size()), 0), asked = picks(0);
   Pairs truth{texts_of(first), truth_, {}}, random = truth, model;
   for (int64_t i = 0; i < set_.size(); ++i) truth.captions.push_back(caption_text(set_, i, 0));
-  const std::vector<int64_t> shuffled = random_order(set_.size(), {set_.seed, mix(kShuffled, 1)});
+  const std::vector<int64_t> shuffled =
+      random_order(set_.size(), {set_.seed, mix(uint64_t(Draw::shuffled_motions), 1)});
   random.texts = gather_rows(truth.texts, shuffled);
   for (const int64_t i : shuffled) random.captions.push_back(truth.captions[size_t(i)]);
   const PretrainedText* language = options_.language;
@@ -138,7 +138,7 @@ void EvaluationRun::rareness() {
       "by the cosine to the nearest of " + std::to_string(training.size()) +
           " training captions in the evaluator's space");
   if (tail >= 2) {
-    const Philox random = draw(set_.seed, 0, kRareMotions);
+    const Philox random = draw(set_.seed, 0, Draw::rare_motions);
     const Diversity own = tail_diversity(rare, motions_[0], random), truth = tail_diversity(rare, truth_, random);
     add("Diversity, rarest 5 %", tail, own.value, truth.value, std::to_string(own.pairs) + " pairs");
   }
