@@ -20,9 +20,9 @@ namespace {
 
 struct Options {
   std::vector<std::string> files, texts;
-  fs::path text_folder, joint_map, out;
+  fs::path text_folder, joint_map, skeleton, out;
   std::string formats = "html,gif,png", title;
-  double fps = kFps;
+  double fps = 0;
   int size = 480, poses = 8;
   bool quiet = false;
 };
@@ -58,11 +58,15 @@ std::vector<Motion> read_motions(const Options& options) {
   if (options.texts.size() > 1 && options.texts.size() != options.files.size())
     fail(ErrorCode::usage, "--text was given ", options.texts.size(), " times for ", options.files.size(),
          " files; give it once for all, or once for each");
+  if (!options.skeleton.empty() && !options.joint_map.empty())
+    fail(ErrorCode::usage, "--skeleton names the files' own joints and --joint-map HumanML3D's: give one of them");
+  MotionReading reading{options.fps, options.joint_map, {}};
+  if (!options.skeleton.empty()) reading.skeleton = read_skeleton(options.skeleton);
   std::vector<Motion> motions;
   std::set<std::string> names;
   for (std::size_t i = 0; i < options.files.size(); ++i) {
     const fs::path path = options.files[i];
-    Motion motion{path.stem().string(), "", read_motion(path, options.fps, options.joint_map)};
+    Motion motion{path.stem().string(), "", read_motion(path, reading)};
     if (!options.texts.empty()) motion.caption = options.texts[options.texts.size() == 1 ? 0 : i];
     if (options.texts.empty() && !options.text_folder.empty())
       motion.caption = caption_from(options.text_folder, motion.name);
@@ -100,7 +104,8 @@ void render(const Options& options) {
 
   if (formats.contains("html")) {
     HtmlSection section;
-    for (const Motion& m : motions) section.motions.push_back({m.name, m.caption, m.data.joints, m.data.fps});
+    for (const Motion& m : motions)
+      section.motions.push_back({m.name, m.caption, m.data.joints, m.data.fps, m.data.skeleton});
     const fs::path path = target(motions.size() == 1 ? motions[0].name : "motions", "html");
     const std::string title = !options.title.empty() ? options.title
                               : motions.size() == 1  ? motions[0].name
@@ -119,14 +124,14 @@ void render(const Options& options) {
     write("png", [&](auto& path) {
       StripOptions strip;
       strip.poses = options.poses;
-      write_film_strip(path, m.data.joints, m.data.fps, caption, strip);
+      write_film_strip(path, m.data.joints, m.data.fps, caption, strip, m.data.skeleton);
     });
     write("gif", [&](auto& path) {
       GifOptions gif;
       gif.width = gif.height = options.size;
-      write_gif(path, m.data.joints, m.data.fps, caption, gif);
+      write_gif(path, m.data.joints, m.data.fps, caption, gif, m.data.skeleton);
     });
-    write("bvh", [&](auto& path) { write_bvh(path, m.data.joints, m.data.fps); });
+    write("bvh", [&](auto& path) { write_bvh(path, m.data.joints, m.data.fps, m.data.skeleton); });
   }
 }
 
@@ -136,13 +141,15 @@ int main_program(int argc, char** argv) {
   Cli cli("render", "Pictures and a 3-D player of motion files.",
           "render walk.npy wave.bvh --text \"a person walks\" --text \"a person waves\" --out out/pictures");
   cli.group("Motions");
-  cli.positional("files", &options.files, "joints .npy (frames, 22, 3), features .npy (frames, 263) or BVH files")
+  cli.positional("files", &options.files, "joints .npy (frames, J, 3), features .npy (frames, 12 J - 1) or BVH files")
       .required()
       .value_name("FILE");
   cli.add("t,text,text-prompt,caption", &options.texts, "caption: once for all files, or repeated, one for each");
   cli.add("texts", &options.text_folder, "folder of NAME.txt whose first caption is taken").value_name("DIR");
-  cli.add("fps", &options.fps, "frames a second of .npy files").range(1, 1000);
+  cli.add("fps", &options.fps, "frames a second of .npy files; 0: the skeleton's").range(0, 1000);
   cli.add("joint-map", &options.joint_map, "names of the joints in a BVH of an unknown skeleton").value_name("FILE");
+  cli.add("skeleton", &options.skeleton, "whose joints all files hold; else HumanML3D's or KIT-ML's")
+      .value_name("JSON");
   cli.group("Output");
   cli.add("o,out,output-dir", &options.out, "folder, or a file when there is one to write").value_name("PATH");
   cli.add("f,format,formats", &options.formats, "which of html (all motions on one page), gif, png, bvh");

@@ -1,7 +1,8 @@
-// Motions from the files that people have: joints .npy (frames, 22, 3), features .npy (frames, 263), BVH.
+// Motions from the files that people have: joints .npy (frames, J, 3), features .npy (frames, 12 J - 1), BVH.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "data/motion/skeleton.h"
@@ -11,11 +12,17 @@ namespace kg {
 struct MotionFile {
   Joints joints;
   double fps = kFps;
+  Skeleton skeleton = humanml3d();
 };
 
-// Errors (input) name the file. `npy_fps` holds for .npy, which does not say; BVH is resampled to kFps. `joint_map` is
-// a file of joint names for a skeleton that is not built in, or empty.
-MotionFile read_motion(const std::filesystem::path& path, double npy_fps = kFps,
-                       const std::filesystem::path& joint_map = {});
+struct MotionReading {
+  double npy_fps = 0;  // .npy does not say; 0: the skeleton's
+  // Of names of joints, for a BVH on a skeleton that is not built in; or empty.
+  std::filesystem::path joint_map = {};
+  // Whose joints they are. Nothing: an array's width tells HumanML3D from KIT-ML, and BVH is brought to HumanML3D's.
+  std::optional<Skeleton> skeleton = {};
+};
+// Errors (input) name the file. BVH is resampled to the skeleton's rate.
+MotionFile read_motion(const std::filesystem::path& path, const MotionReading& options = {});
 
 }  // namespace kg

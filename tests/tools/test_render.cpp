@@ -35,12 +35,34 @@ class RenderTest : public testing::Test {
 TEST_F(RenderTest, ReadsJointsFeaturesAndBvh) {
   const Joints joints = walk(12);
   EXPECT_LT(largest_distance(read_motion(folder_ / "walk.npy").joints, joints), 1e-6);
-  EXPECT_EQ(read_motion(folder_ / "walk.npy", 30).fps, 30);
+  EXPECT_EQ(read_motion(folder_ / "walk.npy", {.npy_fps = 30}).fps, 30);
   EXPECT_LT(largest_distance(read_motion(folder_ / "walk.bvh").joints, joints), 1e-4);  // through our BVH reader
   const Joints placed = canonical(joints);
   write_npy(folder_ / "features.npy", joints_to_features(joints));
   const Joints back = read_motion(folder_ / "features.npy").joints;
   EXPECT_LT(largest_distance(back, Joints(placed.begin(), placed.end() - 1)), 1e-5);
+}
+
+TEST_F(RenderTest, ReadsAnySkeleton) {
+  const Joints kit = test::wild_motion(12, 1, kit_ml()), bird = test::wild_motion(12, 1, test::bird());
+  write_npy(folder_ / "kit.npy", to_tensor(kit));
+  write_npy(folder_ / "kit_features.npy", joints_to_features(kit, {}, kit_ml()));
+  write_npy(folder_ / "bird.npy", to_tensor(bird));
+  spill(folder_ / "bird.json", skeleton_text(test::bird()));
+  EXPECT_LT(largest_distance(read_motion(folder_ / "kit.npy").joints, kit), 1e-3);  // f32, in its own unit
+  EXPECT_EQ(read_motion(folder_ / "kit.npy").fps, 12.5);
+  EXPECT_EQ(read_motion(folder_ / "kit_features.npy").joints[0].size(), 21u);
+  const MotionReading as_bird{.skeleton = test::bird()};
+  EXPECT_LT(largest_distance(read_motion(folder_ / "bird.npy", as_bird).joints, bird), 1e-4);
+  ASSERT_EQ(run("kit.npy kit_features.npy walk.npy --out mixed --size 160").code, 0);
+  const std::string page = slurp(folder_ / "mixed/motions.html");
+  EXPECT_NE(page.find("\"joints\":21"), std::string::npos);
+  EXPECT_NE(page.find("\"joints\":22"), std::string::npos);
+  const auto result = run("bird.npy --skeleton bird.json --format html,bvh --out .");
+  ASSERT_EQ(result.code, 0) << result.output;
+  EXPECT_NE(slurp(folder_ / "bird.bvh").find("JOINT left_wing"), std::string::npos);
+  for (const char* wrong : {"bird.npy", "walk.npy --skeleton bird.json", "kit.npy walk.npy --skeleton nowhere.json"})
+    EXPECT_EQ(run(std::string(wrong) + " --out wrong").code, 3) << wrong;
 }
 
 TEST_F(RenderTest, WritesEveryFormat) {
@@ -77,6 +99,7 @@ TEST_F(RenderTest, WrongUse) {
   EXPECT_EQ(run("walk.npy --format jpeg").code, 2);
   EXPECT_EQ(run("walk.npy walk.bvh --text a --text b --text c").code, 2);
   EXPECT_EQ(run("walk.npy walk.bvh -f gif --out x.gif").code, 2);
+  EXPECT_EQ(run("walk.bvh --skeleton a.json --joint-map b.txt").code, 2);
   const std::string before = slurp(folder_ / "walk.bvh");
   EXPECT_EQ(run("walk.bvh -f bvh --out .").code, 2);  // would replace its own input
   EXPECT_EQ(slurp(folder_ / "walk.bvh"), before);
@@ -93,7 +116,7 @@ TEST_F(RenderTest, BadInputLeavesNothing) {
   for (Pose& pose : joints)
     for (Vec3& p : pose) p = p * 1000;
   write_npy(folder_ / "millimetres.npy", to_tensor(joints));
-  write_npy(folder_ / "shape.npy", Tensor::zeros({5, 21, 3}));
+  write_npy(folder_ / "shape.npy", Tensor::zeros({5, 20, 3}));
   write_npy(folder_ / "none.npy", Tensor::zeros({0, 22, 3}));
   spill(folder_ / "cut.bvh", slurp(folder_ / "walk.bvh").substr(0, 2000));
   spill(folder_ / "other.txt", "text");
