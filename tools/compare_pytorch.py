@@ -132,7 +132,7 @@ def generate(preset):
     return run
 
 
-# ---- text encoders (these need transformers), at the sizes and lengths of tools/bench_text.h
+# ---- text encoders (these need transformers), at the sizes and lengths of tools/common/bench/models.cpp
 def text_batches(count, size=64):
     lengths = sorted(8 + (i * 7919 % 1000) ** 2 * 30 // 1000000 for i in range(count))
     for first in range(0, count, size):
@@ -346,7 +346,7 @@ def table_row(name, row):
     return f"| {name} | {time_of('pytorch_s')} | {time_of('kinegrad_s')} | {ratio('ratio')} | {ratio('best_ratio')} |"
 
 
-# ---- a GPU: the names of tools/gpu_bench.cpp without the dtype, at its sizes
+# ---- a GPU: the names of gpu_benchmarks() (tools/common/bench/list.cpp), at its sizes
 GPU = {"gelu": ("gelu", 6528 * 1024), "add": ("add", 6528 * 1024), "layer_norm": ("layer_norm", 6528, 1024),
        "layer_norm_backward": ("layer_norm_backward", 6528, 1024), "softmax": ("softmax", 6528, 513),
        "cross_entropy": ("cross_entropy", 6528, 513), "attention": ("attention", "", 128, 51, 16, 64, "_causal", "_dropout"),
