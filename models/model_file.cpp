@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "data/formats/elements.h"
+
 namespace kg {
 namespace {
 
@@ -45,9 +47,7 @@ void read_field(const Json& json, const Field& field, std::vector<double>& value
 int read_choice(const Json& json, const Field& field, const std::vector<std::string>& names,
                 const std::string& source) {
   const auto found = json.is_string() ? std::find(names.begin(), names.end(), json.get<std::string>()) : names.end();
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  if (found == names.end()) refuse(json, field, source, "one of ", list);
+  if (found == names.end()) refuse(json, field, source, "one of ", joined(names));
   return int(found - names.begin());
 }
 

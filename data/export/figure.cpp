@@ -15,8 +15,8 @@ Vec3 unit_or(const Vec3& v, const Vec3& otherwise) {
 
 }  // namespace
 
-BodyPose body_pose(const Body& body, const Pose& pose) {
-  BodyPose out = pose;
+DrawnPose body_pose(const Body& body, const Pose& pose) {
+  DrawnPose out = pose;
   for (const BodyPoint& p : body.points)
     out.push_back(pose[p.joint] + unit_or(pose[p.joint] - pose[p.from], {}) * p.beyond);
   if (body.head) {

@@ -43,8 +43,8 @@ struct Body {
 Body body_of(const Skeleton& skeleton, const Pose& pose);
 
 // The joints, then the points, then those of the head: what limbs count.
-using BodyPose = std::vector<Vec3>;
-BodyPose body_pose(const Body& body, const Pose& pose);
+using DrawnPose = std::vector<Vec3>;
+DrawnPose body_pose(const Body& body, const Pose& pose);
 
 constexpr Color side_color(BodySide side) {
   if (side == BodySide::left) return rgb(0x2f7ed8);

@@ -12,7 +12,7 @@
 namespace kg {
 namespace {
 
-constexpr int kColors = 255, kTransparent = 255;
+constexpr int kPaletteSize = 255, kTransparent = 255;
 constexpr int kCells = 1 << 18;  // 6 bits a channel
 
 using Rgb = std::array<std::uint8_t, 3>;
@@ -43,14 +43,14 @@ struct Palette {
 };
 
 // One box of the median cut: cells [first, last) of the list, its spread weighted by how often its colours occur.
-struct Box {
+struct ColorBox {
   std::size_t first, last;
   std::size_t axis = 0;
   double spread = 0;
 };
 
-Box measure(const std::vector<Cell>& cells, std::size_t first, std::size_t last) {
-  Box box{first, last};
+ColorBox measure(const std::vector<Cell>& cells, std::size_t first, std::size_t last) {
+  ColorBox box{first, last};
   for (std::size_t c = 0; c < 3; ++c) {
     double count = 0, sum = 0, squares = 0;
     for (std::size_t i = first; i < last; ++i) {
@@ -65,12 +65,12 @@ Box measure(const std::vector<Cell>& cells, std::size_t first, std::size_t last)
 
 Palette make_palette(std::vector<Cell> cells) {
   std::erase_if(cells, [](const Cell& cell) { return cell.count == 0; });
-  std::vector<Box> boxes{measure(cells, 0, cells.size())};
-  while (boxes.size() < kColors) {
+  std::vector<ColorBox> boxes{measure(cells, 0, cells.size())};
+  while (boxes.size() < kPaletteSize) {
     const auto widest =
         std::max_element(boxes.begin(), boxes.end(), [](auto& a, auto& b) { return a.spread < b.spread; });
     if (widest->spread <= 1e-9) break;
-    const Box box = *widest;
+    const ColorBox box = *widest;
     const auto value = [&](const Cell& cell) { return cell.sum[box.axis] / cell.count; };
     const auto begin = cells.begin() + static_cast<std::ptrdiff_t>(box.first);
     std::stable_sort(begin, cells.begin() + static_cast<std::ptrdiff_t>(box.last),
@@ -87,7 +87,7 @@ Palette make_palette(std::vector<Cell> cells) {
     boxes.push_back(measure(cells, cut, box.last));
   }
   Palette palette;
-  for (const Box& box : boxes) {
+  for (const ColorBox& box : boxes) {
     Cell total;
     for (std::size_t i = box.first; i < box.last; ++i) {
       total.count += cells[i].count;

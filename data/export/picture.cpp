@@ -15,7 +15,7 @@
 namespace kg {
 namespace {
 
-constexpr double kElevation = .26, kCaptionSize = 19, kSmallCaption = 16, kMargin = 22;
+constexpr double kElevation = .26, kCaptionSize = 19, kSmallCaption = 16, kPictureMargin = 22;
 constexpr double kBodyMargin = .13;  // of flesh around a joint, metres for a person's size
 
 std::string seconds(double value) {
@@ -67,14 +67,15 @@ Camera frame_motion(const Scene& scene, double x0, double y0, double x1, double 
 }
 
 // The caption in one line where a smaller size makes it fit, else in two; returns the height it takes.
-double draw_caption(Image& image, const std::string& caption, const SceneStyle& style, double right_margin = kMargin) {
-  const double width = image.width - kMargin - right_margin;
+double draw_caption(Image& image, const std::string& caption, const SceneStyle& style,
+                    double right_margin = kPictureMargin) {
+  const double width = image.width - kPictureMargin - right_margin;
   double size = kCaptionSize;
   while (size > kSmallCaption && text_width(caption, size) > width) size -= 1;
   double y = 14;
   for (const std::string& line : wrap_text(caption, size, width, 2)) {
     y += size * kLineHeight;
-    draw_text(image, kMargin, y - size * .5, line, size, style.text);
+    draw_text(image, kPictureMargin, y - size * .5, line, size, style.text);
   }
   return y;
 }
@@ -100,7 +101,7 @@ std::string encode_motion_gif(const Joints& motion, double fps, const std::strin
   const double top = draw_caption(backdrop, caption, style);
   const double bottom = options.height - 30.;
   CHECK(bottom - top > 50, "[gif] a picture ", options.height, " pixels high has no room for the body");
-  const Camera camera = frame_motion(scene, kMargin, top + 8, options.width - kMargin, bottom);
+  const Camera camera = frame_motion(scene, kPictureMargin, top + 8, options.width - kPictureMargin, bottom);
   backdrop = Image(options.width, options.height, style.background);
   draw_ground(backdrop, camera, ground, joints[joints.size() / 2][0], style);
   draw_trail(backdrop, camera, ground, root_path(joints, joints.size()), trail, path_color, .28f);
@@ -114,7 +115,8 @@ std::string encode_motion_gif(const Joints& motion, double fps, const std::strin
     draw_shadows(image, camera, ground, std::span(&figure, 1), style);
     draw_figures(image, camera, std::span(&figure, 1), style);
     // Time at the lower left, and how far the motion is as a line along the lower edge.
-    draw_text(image, kMargin, options.height - 14., seconds(static_cast<double>(frame) / fps), 13, style.faint_text);
+    draw_text(image, kPictureMargin, options.height - 14., seconds(static_cast<double>(frame) / fps), 13,
+              style.faint_text);
     const double part = static_cast<double>(frame + 1) / static_cast<double>(joints.size());
     fill_rectangle(image, 0, options.height - 3., options.width * part, options.height, side_color(BodySide::left));
     return image;
@@ -177,8 +179,8 @@ Image draw_film_strip(const Joints& motion, double fps, const std::string& capti
   const int width = std::max(static_cast<int>(shown.size()), 3) * options.pose_width;
   const View view{azimuth_of(scene.ahead) + .6, .16, .12};
   Image image(width, options.height, style.background);
-  const double top = std::max(58., draw_caption(image, caption, style, kMapWidth + 2 * kMargin) + 6);
-  draw_path_map(image, scene, shown, view, style, width - kMargin - kMapWidth, 12, width - kMargin, 58);
+  const double top = std::max(58., draw_caption(image, caption, style, kMapWidth + 2 * kPictureMargin) + 6);
+  draw_path_map(image, scene, shown, view, style, width - kPictureMargin - kMapWidth, 12, width - kPictureMargin, 58);
 
   // All poses stand in one scene, side by side across the view, each turned as it was but brought to its place.
   const Vec3 right{std::cos(view.azimuth), 0, -std::sin(view.azimuth)};
@@ -200,7 +202,7 @@ Image draw_film_strip(const Joints& motion, double fps, const std::string& capti
     scene.append_extent(extent, poses[i]);
     figures.push_back({scene.body, body_pose(scene.body, poses[i])});
   }
-  const Camera camera = fit_camera(extent, view, kMargin, top, width - kMargin, options.height - 34.);
+  const Camera camera = fit_camera(extent, view, kPictureMargin, top, width - kPictureMargin, options.height - 34.);
   draw_shadows(image, camera, scene.ground, figures, style);
   draw_figures(image, camera, figures, style);
   for (std::size_t i = 0; i < poses.size(); ++i) {

@@ -14,11 +14,11 @@
 namespace kg {
 namespace {
 
-constexpr double kTitleSize = 19, kLabelSize = 15, kTickSize = 14, kMargin = 20, kLineWidth = 2.2, kPointSize = 5;
+constexpr double kTitleSize = 19, kLabelSize = 15, kTickSize = 14, kPlotMargin = 20, kLineWidth = 2.2, kPointSize = 5;
 constexpr Color kBackground = rgb(0xffffff), kText = rgb(0x24292f), kFaintText = rgb(0x667080), kGrid = rgb(0xe3e6ea),
                 kAxis = rgb(0x9aa4b1);
-constexpr std::array<Color, 8> kColors = {rgb(0x2364c4), rgb(0xd9603b), rgb(0x2a9d6a), rgb(0x9a4fb8),
-                                          rgb(0xc99a17), rgb(0x18a0b5), rgb(0xc2457c), rgb(0x6b7280)};
+constexpr std::array<Color, 8> kSeriesColors = {rgb(0x2364c4), rgb(0xd9603b), rgb(0x2a9d6a), rgb(0x9a4fb8),
+                                                rgb(0xc99a17), rgb(0x18a0b5), rgb(0xc2457c), rgb(0x6b7280)};
 
 // One direction of the diagram: values [low, high] onto pixels [begin, end].
 struct Axis {
@@ -133,17 +133,17 @@ void draw_axes(Image& image, const Axis& x, const Axis& y) {
 // Names in rows below the title; returns where the rows end.
 double draw_legend(Image& image, const Plot& plot, double top) {
   constexpr double kSample = 22, kGap = 8, kBetween = 22;
-  double x = kMargin;
+  double x = kPlotMargin;
   const double row = kLabelSize * kLineHeight;
   bool any = false;
   for (size_t i = 0; i < plot.series.size(); ++i) {
     const std::string& name = plot.series[i].name;
     if (name.empty()) continue;
     const double width = kSample + kGap + text_width(name, kLabelSize);
-    if (any && x + width > image.width - kMargin) x = kMargin, top += row;
+    if (any && x + width > image.width - kPlotMargin) x = kPlotMargin, top += row;
     const double middle = top + row / 2;
     const Polyline sample{{x + 2, middle}, {x + kSample - 2, middle}}, dot{{x + kSample / 2, middle}};
-    const Color& color = kColors[i % kColors.size()];
+    const Color& color = kSeriesColors[i % kSeriesColors.size()];
     if (plot.series[i].mark != Mark::points) stroke(image, std::span(&sample, 1), kLineWidth, color);
     if (plot.series[i].mark != Mark::line) stroke(image, std::span(&dot, 1), kPointSize * 1.3, color);
     draw_text(image, x + kSample + kGap, middle + kLabelSize * .35, name, kLabelSize, kText);
@@ -196,27 +196,28 @@ Image draw_plot(const Plot& plot) {
   Axis x = range_of(plot, &Series::x, plot.log_x, false), y = range_of(plot, &Series::y, plot.log_y, plot.y_from_zero);
   Image image(plot.width, plot.height, kBackground);
   double top = 14;
-  for (const std::string& line : wrap_text(plot.title, kTitleSize, plot.width - 2 * kMargin, 2)) {
-    draw_text(image, kMargin, top + kTitleSize, line, kTitleSize, kText);
+  for (const std::string& line : wrap_text(plot.title, kTitleSize, plot.width - 2 * kPlotMargin, 2)) {
+    draw_text(image, kPlotMargin, top + kTitleSize, line, kTitleSize, kText);
     top += kTitleSize * kLineHeight;
   }
   top = draw_legend(image, plot, top);
-  draw_text(image, kMargin, top + kLabelSize, plot.y_label, kLabelSize, kFaintText);
+  draw_text(image, kPlotMargin, top + kLabelSize, plot.y_label, kLabelSize, kFaintText);
   y.end = top + 8 + (plot.y_label.empty() ? 0 : kLabelSize * kLineHeight);
-  y.begin = plot.height - kMargin - kTickSize - 8 - (plot.x_label.empty() ? 0 : kLabelSize * kLineHeight);
+  y.begin = plot.height - kPlotMargin - kTickSize - 8 - (plot.x_label.empty() ? 0 : kLabelSize * kLineHeight);
   CHECK(y.begin > y.end, "[plot] '", plot.title, "': title and legend leave no room in a height of ", plot.height);
 
   y.ticks = y.log ? log_ticks(y.low, y.high, int((y.begin - y.end) / 45))
                   : linear_ticks(y.low, y.high, int((y.begin - y.end) / 45));
   double widest = 0;
   for (const double tick : y.ticks) widest = std::max(widest, text_width(tick_text(tick), kTickSize));
-  x.begin = kMargin + widest + 10, x.end = plot.width - kMargin - 10;
+  x.begin = kPlotMargin + widest + 10, x.end = plot.width - kPlotMargin - 10;
   x.ticks = x.log ? log_ticks(x.low, x.high, int((x.end - x.begin) / 80))
                   : linear_ticks(x.low, x.high, int((x.end - x.begin) / 80));
   draw_axes(image, x, y);
-  draw_text(image, (x.begin + x.end - text_width(plot.x_label, kLabelSize)) / 2, plot.height - kMargin * .7,
+  draw_text(image, (x.begin + x.end - text_width(plot.x_label, kLabelSize)) / 2, plot.height - kPlotMargin * .7,
             plot.x_label, kLabelSize, kFaintText);
-  for (size_t i = 0; i < plot.series.size(); ++i) draw_series(image, plot.series[i], x, y, kColors[i % kColors.size()]);
+  for (size_t i = 0; i < plot.series.size(); ++i)
+    draw_series(image, plot.series[i], x, y, kSeriesColors[i % kSeriesColors.size()]);
   return image;
 }
 

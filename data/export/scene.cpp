@@ -75,10 +75,11 @@ Color shade(const Color& base, const Vec3& normal, const Vec3& ray, const Camera
 }
 
 // Smallest range of pixels around the balls that surround a limb; empty when it is behind the camera.
-struct Box {
+struct PixelBox {
   int x0 = 0, y0 = 0, x1 = 0, y1 = 0;
 };
-Box bounds(const Camera& camera, const Image& image, std::span<const Vec3> centres, std::span<const double> radii) {
+PixelBox bounds(const Camera& camera, const Image& image, std::span<const Vec3> centres,
+                std::span<const double> radii) {
   double x0 = 1e9, y0 = 1e9, x1 = -1e9, y1 = -1e9;
   for (std::size_t i = 0; i < centres.size(); ++i) {
     const double depth = camera.depth(centres[i]) - radii[i];
@@ -93,7 +94,7 @@ Box bounds(const Camera& camera, const Image& image, std::span<const Vec3> centr
           clip(std::ceil(y1), image.height)};
 }
 
-Box united(const Box& a, const Box& b) {
+PixelBox united(const PixelBox& a, const PixelBox& b) {
   if (b.x0 >= b.x1 || b.y0 >= b.y1) return a;
   return {std::min(a.x0, b.x0), std::min(a.y0, b.y0), std::max(a.x1, b.x1), std::max(a.y1, b.y1)};
 }
@@ -144,7 +145,7 @@ void draw_shadows(Image& image, const Camera& camera, double height, std::span<c
   const Vec3 lean =
       normalize(Vec3{camera.right.x, 0, camera.right.z} + Vec3{camera.forward.x, 0, camera.forward.z}) * kLean;
   std::vector<float> strongest(static_cast<std::size_t>(image.width) * image.height, 0);
-  Box all{image.width, image.height, 0, 0};
+  PixelBox all{image.width, image.height, 0, 0};
   for (const Figure& figure : figures)
     for (const Limb& limb : figure.body.limbs) {
       if (limb.side == BodySide::face) continue;
@@ -157,7 +158,7 @@ void draw_shadows(Image& image, const Camera& camera, double height, std::span<c
         reach[i] = radius[i] + soft[i];
         ends[i] = Vec3{ends[i].x, height, ends[i].z} + lean * above;
       }
-      const Box box = bounds(camera, image, ends, reach);
+      const PixelBox box = bounds(camera, image, ends, reach);
       all = united(all, box);
       Vec3 p;
       for (int y = box.y0; y < box.y1; ++y)
@@ -200,13 +201,13 @@ void draw_figures(Image& image, const Camera& camera, std::span<const Figure> fi
     BodySide side = BodySide::middle;
     float fade = 0;
   };
-  std::vector<Box> boxes;
-  Box all{image.width, image.height, 0, 0};
+  std::vector<PixelBox> boxes;
+  PixelBox all{image.width, image.height, 0, 0};
   for (const Figure& figure : figures)
     for (const Limb& limb : figure.body.limbs) {
       const Vec3 ends[2] = {figure.pose[limb.a], figure.pose[limb.b]};
       const double radii[2] = {limb.radius_a, limb.radius_b};
-      const Box box = bounds(camera, image, ends, radii);
+      const PixelBox box = bounds(camera, image, ends, radii);
       boxes.push_back(box);
       all = united(all, box);
     }
@@ -222,7 +223,7 @@ void draw_figures(Image& image, const Camera& camera, std::span<const Figure> fi
   std::size_t next = 0;
   for (const Figure& figure : figures)
     for (const Limb& limb : figure.body.limbs) {
-      const Box& box = boxes[next++];
+      const PixelBox& box = boxes[next++];
       const LimbFromEye seen(camera.eye, figure.pose[limb.a], limb.radius_a, figure.pose[limb.b], limb.radius_b);
       for (int y = box.y0 * n; y < box.y1 * n; ++y)
         for (int x = box.x0 * n; x < box.x1 * n; ++x) {

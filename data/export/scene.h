@@ -18,7 +18,7 @@ struct SceneStyle {
 // One body in one pose, and how far its colours are washed out towards the background (0: not at all).
 struct Figure {
   const Body& body;
-  BodyPose pose;
+  DrawnPose pose;
   float fade = 0;
 };
 

@@ -15,7 +15,7 @@
 namespace kg {
 namespace {
 
-constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxBvhBytes = uint64_t{1} << 30;
 constexpr int kMaxJoints = 10000;
 constexpr double kMaxMagnitude = 1e9;  // of an offset or value: far beyond any capture, far below overflow in products
 constexpr std::array<std::string_view, 6> kChannelNames = {"Xposition", "Yposition", "Zposition",
@@ -250,7 +250,7 @@ Quat axis_rotation(Channel channel, double degrees) {
 
 Bvh parse_bvh(std::string_view text, const std::string& name) { return Parser(text, name).parse(); }
 
-Bvh read_bvh(const std::filesystem::path& path) { return parse_bvh(read_file(path, kMaxBytes), path.string()); }
+Bvh read_bvh(const std::filesystem::path& path) { return parse_bvh(read_file(path, kMaxBvhBytes), path.string()); }
 
 BvhPose global_pose(const Bvh& bvh, int frame) {
   CHECK(frame >= 0 && frame < bvh.frames, "[global_pose] frame ", frame, " of a motion with ", bvh.frames, " frames");

@@ -239,4 +239,10 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
+std::string joined(std::span<const std::string> names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
 }  // namespace kg

@@ -12,6 +12,8 @@
 
 namespace kg {
 
+inline constexpr uint64_t kMaxArrayBytes = uint64_t{16} << 30;  // of a file of arrays
+
 // Read as tensors, f16 becomes f32, i64 becomes i32 (each value checked), i16 and i8 become i32 and boolean becomes u8;
 // the rest keep their type.
 enum class FileDtype : uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
@@ -41,5 +43,8 @@ std::string foreign_content(std::string_view head);
 
 // A name from a file, fit for a message: at most 80 bytes, what is not plain ASCII as '?'.
 std::string printable(std::string_view text);
+
+// Names as a list in a message: "a, b, c".
+std::string joined(std::span<const std::string> names);
 
 }  // namespace kg

@@ -117,4 +117,10 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   }
 }
 
+std::string_view trim(std::string_view line) {
+  constexpr std::string_view kBlank = " \t\r";
+  const size_t begin = line.find_first_not_of(kBlank);
+  return begin == line.npos ? std::string_view() : line.substr(begin, line.find_last_not_of(kBlank) - begin + 1);
+}
+
 }  // namespace kg

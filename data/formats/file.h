@@ -1,5 +1,6 @@
-// Whole files in and out. A file is written under a temporary name in its folder, synced and renamed, so that a reader
-// sees the old bytes or the new ones and a failure (full disk, no permission) leaves nothing under the final name.
+// Whole files in and out, and lines of them. A file is written under a temporary name in its folder, synced and
+// renamed, so that a reader sees the old bytes or the new ones and a failure (full disk, no permission) leaves nothing
+// under the final name.
 #pragma once
 
 #include <cstdint>
@@ -33,5 +34,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
 
 // All bytes of a file; an Error (input) when it is missing, unreadable, a folder, or longer than max_bytes.
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
+
+// A line without blanks (spaces, tabs, carriage returns) at its ends.
+std::string_view trim(std::string_view line);
 
 }  // namespace kg

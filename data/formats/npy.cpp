@@ -11,8 +11,7 @@
 namespace kg {
 namespace {
 
-constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr uint64_t kMaxBytes = uint64_t{16} << 30;
+constexpr std::string_view kNpyMagic = "\x93NUMPY";
 
 struct Header {
   std::string descr;
@@ -158,12 +157,12 @@ std::string npy_header(const Tensor& tensor) {
   std::string header = std::string("{'descr': '") + descr_of(tensor.dtype()) + "', 'fortran_order': False, 'shape': (";
   for (int i = 0; i < tensor.rank(); ++i) header += (i ? ", " : "") + std::to_string(tensor.shape()[i]);
   header += tensor.rank() == 1 ? ",), }" : "), }";
-  const size_t prefix = kMagic.size() + 4;
+  const size_t prefix = kNpyMagic.size() + 4;
   if (tensor.rank() > 0) header.append(21 - std::to_string(tensor.shape()[0]).size(), ' ');  // NumPy's room to grow
   header.append(64 - (prefix + header.size() + 1) % 64, ' ');  // elements begin at a multiple of 64
   header += '\n';
   const auto size = static_cast<uint16_t>(header.size());
-  std::string bytes = std::string(kMagic) + '\x01' + '\0';
+  std::string bytes = std::string(kNpyMagic) + '\x01' + '\0';
   bytes += static_cast<char>(size & 255);
   bytes += static_cast<char>(size >> 8);
   return bytes + header;
@@ -176,7 +175,7 @@ std::string_view raw_bytes(const Tensor& contiguous) {
 }  // namespace
 
 Tensor read_npy_bytes(std::string_view bytes, const std::string& name) {
-  if (!bytes.starts_with(kMagic)) {
+  if (!bytes.starts_with(kNpyMagic)) {
     const std::string foreign = foreign_content(bytes);
     fail(ErrorCode::input, name,
          ", byte 0: not a NumPy array: ", foreign.empty() ? "the file does not begin with \\x93NUMPY" : foreign);
@@ -201,7 +200,9 @@ Tensor read_npy_bytes(std::string_view bytes, const std::string& name) {
   return read_elements(dtype, shape, read, where);
 }
 
-Tensor read_npy(const std::filesystem::path& path) { return read_npy_bytes(read_file(path, kMaxBytes), path.string()); }
+Tensor read_npy(const std::filesystem::path& path) {
+  return read_npy_bytes(read_file(path, kMaxArrayBytes), path.string());
+}
 
 std::string npy_bytes(const Tensor& tensor) {
   const Tensor packed = tensor.contiguous();

@@ -9,7 +9,6 @@
 namespace kg {
 namespace {
 
-constexpr uint64_t kMaxBytes = uint64_t{16} << 30;
 constexpr std::string_view kExtension = ".npy";
 
 }  // namespace
@@ -32,7 +31,7 @@ std::map<std::string, Tensor> read_npz_bytes(std::string_view bytes, const std::
 }
 
 std::map<std::string, Tensor> read_npz(const std::filesystem::path& path) {
-  return read_npz_bytes(read_file(path, kMaxBytes), path.string());
+  return read_npz_bytes(read_file(path, kMaxArrayBytes), path.string());
 }
 
 void write_npz(const std::filesystem::path& path, const std::map<std::string, Tensor>& arrays) {

@@ -10,7 +10,7 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxPickleBytes = uint64_t{1} << 30;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ const PickleValue* PickleValue::find(std::string_view key) const {
 }
 
 Pickle read_pickle(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path, kMaxBytes), name = path.string();
+  const std::string bytes = read_file(path, kMaxPickleBytes), name = path.string();
   const std::string foreign = foreign_content(bytes);
   CHECK_INPUT(foreign.empty(), name, ": not a pickle: ", foreign);
   Pickle pickle = parse_pickle(bytes, name);

@@ -8,8 +8,6 @@
 namespace kg {
 namespace {
 
-using Json = nlohmann::json;
-
 FileDtype parse_dtype(const std::string& text, const std::string& where) {
   static const std::map<std::string, FileDtype> kTypes = {
       {"F64", FileDtype::f64}, {"F32", FileDtype::f32},     {"F16", FileDtype::f16}, {"BF16", FileDtype::bf16},
@@ -22,7 +20,7 @@ FileDtype parse_dtype(const std::string& text, const std::string& where) {
 }
 
 // Receives the events of the JSON parser; what does not belong into a header is refused where it stands.
-class HeaderReader : public nlohmann::json_sax<Json> {
+class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit HeaderReader(const std::string& name) : name_(name) {}
   TensorHeader header;
@@ -134,7 +132,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 
 TensorHeader parse_safetensors_header(std::string_view json, uint64_t data_bytes, const std::string& name) {
   HeaderReader reader(name);
-  Json::sax_parse(json.begin(), json.end(), &reader);
+  nlohmann::json::sax_parse(json.begin(), json.end(), &reader);
   TensorHeader header = std::move(reader.header);
   std::stable_sort(header.entries.begin(), header.entries.end(), [](const TensorEntry& a, const TensorEntry& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;

@@ -15,10 +15,10 @@
 namespace kg {
 namespace {
 
-constexpr uint64_t kMaxBytes = uint64_t{64} << 30;
+constexpr uint64_t kMaxTorchBytes = uint64_t{64} << 30;
 // Views of one storage may overlap; together they may be this much larger than the storages.
-constexpr uint64_t kFreeBytes = 1 << 28, kAllowedRatio = 16;
-constexpr std::string_view kMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
+constexpr uint64_t kFreeTorchBytes = 1 << 28, kTorchRatio = 16;
+constexpr std::string_view kLegacyMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
 constexpr int64_t kLegacyProtocol = 1001;
 
 // The bytes of an archive and where its storages lie.
@@ -163,7 +163,7 @@ Tensor read_view(FileDtype dtype, const Shape& shape, const Shape& strides, uint
   return Tensor::view_of(flat.storage(), 0, shape, strides, flat.dtype()).contiguous();
 }
 
-uint64_t allowed_bytes(const Storages& storages) { return kFreeBytes + kAllowedRatio * storages.storage_bytes(); }
+uint64_t allowed_bytes(const Storages& storages) { return kFreeTorchBytes + kTorchRatio * storages.storage_bytes(); }
 
 StoredTensor stored_view(const TorchTensor& tensor, const std::shared_ptr<Storages>& storages) {
   const std::string where = storages->name() + ": " + printable(tensor.path) + ": ";
@@ -201,7 +201,7 @@ bool is_of_training(const std::string& section) {
 
 }  // namespace
 
-bool is_legacy_torch(std::string_view head) { return head.starts_with(kMagic); }
+bool is_legacy_torch(std::string_view head) { return head.starts_with(kLegacyMagic); }
 
 TorchArchive open_torch_archive_bytes(std::string bytes, const std::string& name) {
   const std::string_view head = std::string_view(bytes).substr(0, 512);
@@ -232,7 +232,7 @@ TorchArchive open_torch_archive_bytes(std::string bytes, const std::string& name
 }
 
 TorchArchive open_torch_archive(const std::filesystem::path& path) {
-  return open_torch_archive_bytes(read_file(path, kMaxBytes), path.string());
+  return open_torch_archive_bytes(read_file(path, kMaxTorchBytes), path.string());
 }
 
 StoredFile section_of(const TorchArchive& archive, const std::string& section) {

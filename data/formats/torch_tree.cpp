@@ -48,7 +48,9 @@ bool read_numpy_dtype(const PickleValue& value, FileDtype& dtype) {
   return !big && numpy_dtype(value.items[0]->text, dtype);
 }
 
-std::string join(const std::string& path, const std::string& key) { return path.empty() ? key : path + "." + key; }
+std::string child_path(const std::string& path, const std::string& key) {
+  return path.empty() ? key : path + "." + key;
+}
 
 // A string or a whole number as a part of a path; empty for anything else.
 std::string key_text(const PickleValue& key) {
@@ -149,7 +151,7 @@ void Flattener::visit_kind(const std::string& path, const PickleValue& value, in
 
 void Flattener::visit_dict(const std::string& path, const PickleValue& dict, int depth) {
   for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
-    visit(join(path, key_of(dict, i)), *dict.items[i + 1], depth + 1);
+    visit(child_path(path, key_of(dict, i)), *dict.items[i + 1], depth + 1);
   }
 }
 
@@ -163,7 +165,7 @@ void Flattener::visit_items(const std::string& path, const PickleValue& list, in
     tree_.metadata.emplace(path, "[" + text + "]");
     return;
   }
-  for (size_t i = 0; i < items.size(); ++i) visit(join(path, std::to_string(i)), *items[i], depth + 1);
+  for (size_t i = 0; i < items.size(); ++i) visit(child_path(path, std::to_string(i)), *items[i], depth + 1);
 }
 
 void Flattener::visit_call(const std::string& path, const PickleValue& call, int depth) {
@@ -188,7 +190,7 @@ void Flattener::visit_call(const std::string& path, const PickleValue& call, int
     visit(path, *call.state, depth + 1);
   } else {
     for (size_t i = 0; i < items.size(); ++i)
-      if (!is_scalar(items[i]->kind)) visit(join(path, std::to_string(i)), *items[i], depth + 1);
+      if (!is_scalar(items[i]->kind)) visit(child_path(path, std::to_string(i)), *items[i], depth + 1);
   }
 }
 

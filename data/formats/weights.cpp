@@ -16,8 +16,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr uint64_t kMaxIndex = 64 << 20;
 constexpr uint64_t kMaxArchive = uint64_t{64} << 30;
 
@@ -145,8 +143,8 @@ std::map<std::string, std::string> parse_shard_index(std::string_view json, cons
   // The parser keeps the last of several equal keys; they are counted here as they come.
   std::set<std::string> keys;
   bool in_map = false;
-  const auto count_keys = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (event != Json::parse_event_t::key) return true;
+  const auto count_keys = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    if (event != nlohmann::json::parse_event_t::key) return true;
     const auto& key = value.get_ref<const std::string&>();
     if (depth == 1) in_map = key == "weight_map";
     if (depth == 2 && in_map)
@@ -155,10 +153,10 @@ std::map<std::string, std::string> parse_shard_index(std::string_view json, cons
   };
   const std::string foreign = foreign_content(json);
   CHECK_INPUT(foreign.empty(), name, ": not an index of shards: ", foreign);
-  Json index;
+  nlohmann::json index;
   try {
-    index = Json::parse(json, count_keys);
-  } catch (const Json::exception& error) {
+    index = nlohmann::json::parse(json, count_keys);
+  } catch (const nlohmann::json::exception& error) {
     fail(ErrorCode::input, name, ": the index is not valid JSON (is it cut off?): ", error.what());
   }
   const bool has_map = index.is_object() && index.contains("weight_map") && index["weight_map"].is_object();

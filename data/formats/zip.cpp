@@ -13,11 +13,11 @@
 namespace kg {
 namespace {
 
-constexpr uint32_t kLocal = 0x04034b50, kCentral = 0x02014b50, kEnd = 0x06054b50;
+constexpr uint32_t kLocal = 0x04034b50, kCentral = 0x02014b50, kEndRecord = 0x06054b50;
 constexpr uint32_t kEnd64 = 0x06064b50, kLocator64 = 0x07064b50;
 constexpr uint64_t kEndSize = 22, kLocator64Size = 20, kEnd64Size = 56, kCentralSize = 46, kLocalSize = 30;
-constexpr uint64_t kMaxRatio = 1032;                         // deflate: at best 258 bytes for two bits
-constexpr uint64_t kFreeSize = 1 << 30, kAllowedRatio = 64;  // an archive of n bytes may unpack to 2^30 + 64 n
+constexpr uint64_t kMaxRatio = 1032;                                // deflate: at best 258 bytes for two bits
+constexpr uint64_t kFreeUnpackedSize = 1 << 30, kUnpackRatio = 64;  // an archive of n bytes may unpack to 2^30 + 64 n
 constexpr uint32_t kOnes32 = 0xffffffff;
 
 uint32_t crc_of(std::string_view bytes) {
@@ -58,7 +58,7 @@ void ZipArchive::find_directory(uint64_t& begin, uint64_t& size, uint64_t& count
   // The end record is followed by a comment of up to 65535 bytes, whose length it names.
   uint64_t at = bytes_.size() - kEndSize;
   const uint64_t first = at > 65535 ? at - 65535 : 0;
-  while (field(at, 4, "") != kEnd || field(at + 20, 2, "") != bytes_.size() - at - kEndSize) {
+  while (field(at, 4, "") != kEndRecord || field(at + 20, 2, "") != bytes_.size() - at - kEndSize) {
     require(at > first, "not a zip archive, or cut off: it has no end record");
     --at;
   }
@@ -152,7 +152,7 @@ void ZipArchive::check_bounds(uint64_t directory) const {
   for (size_t i = 1; i < ranges.size(); ++i) {
     require(ranges[i].first >= ranges[i - 1].second, "two parts of the archive overlap at byte ", ranges[i].first);
   }
-  require(total <= kFreeSize + kAllowedRatio * bytes_.size(), "the archive of ", bytes_.size(),
+  require(total <= kFreeUnpackedSize + kUnpackRatio * bytes_.size(), "the archive of ", bytes_.size(),
           " bytes would unpack to ", total, "; a file that is packed so tightly is not read");
 }
 
@@ -201,13 +201,13 @@ void ZipArchive::unpack(const ZipMember& member, std::string_view packed, std::s
 
 namespace {
 
-struct Field {
+struct FixedWidth {
   uint64_t value;
   int bytes;
 };
 
-void append(std::string& to, std::initializer_list<Field> fields) {
-  for (const Field& field : fields) {
+void append(std::string& to, std::initializer_list<FixedWidth> fields) {
+  for (const FixedWidth& field : fields) {
     for (int i = 0; i < field.bytes; ++i) to += static_cast<char>(field.value >> 8 * i & 255);
   }
 }
@@ -234,7 +234,7 @@ std::string zip_bytes(const std::vector<std::pair<std::string, std::string>>& me
   }
   const uint64_t begin = bytes.size(), count = members.size();
   bytes += directory;
-  append(bytes, {{kEnd, 4}, {0, 4}, {count, 2}, {count, 2}, {directory.size(), 4}, {begin, 4}, {0, 2}});
+  append(bytes, {{kEndRecord, 4}, {0, 4}, {count, 2}, {count, 2}, {directory.size(), 4}, {begin, 4}, {0, 2}});
   return bytes;
 }
 

@@ -13,17 +13,17 @@ namespace {
 
 constexpr double kHeadingSigma = 20;  // frames
 constexpr int kHeadingRadius = 80;    // 4 sigma
-constexpr Vec3 kUp{0, 1, 0}, kForward{0, 0, 1};
+constexpr Vec3 kForward{0, 0, 1};
 
 constexpr int kRoot = 0;
 
 // Where a body faces whose left-to-right axis is given: horizontal, shorter than 1 by the axis' tilt.
-Vec3 facing(const Vec3& across) { return cross(kUp, normalize(across)); }
+Vec3 ahead_of(const Vec3& across) { return cross(kUp, normalize(across)); }
 
 // The heading inside inverse kinematics: shoulders MINUS hips. The data set's code unpacks its tuple of joints with the
 // hips exchanged; its author knows, and all published features have it.
 Vec3 reference_facing(const Pose& p, const Skeleton& s) {
-  return facing((p[s.hips[0]] - p[s.hips[1]]) + (p[s.shoulders[1]] - p[s.shoulders[0]]));
+  return ahead_of((p[s.hips[0]] - p[s.hips[1]]) + (p[s.shoulders[1]] - p[s.shoulders[0]]));
 }
 
 // Each component smoothed over time; beyond the ends the first and last values repeat.
@@ -187,7 +187,7 @@ void face_forward(Joints& joints, const Skeleton& s) {
   CHECK(!joints.empty(), "[face_forward] needs at least one frame");
   const Pose& p = joints[0];
   const Quat turn =
-      rotation_between(facing((p[s.hips[1]] - p[s.hips[0]]) + (p[s.shoulders[1]] - p[s.shoulders[0]])), kForward);
+      rotation_between(ahead_of((p[s.hips[1]] - p[s.hips[0]]) + (p[s.shoulders[1]] - p[s.shoulders[0]])), kForward);
   for (Pose& pose : joints)
     for (Vec3& point : pose) point = rotate(turn, point);
 }

@@ -13,11 +13,6 @@
 namespace kg {
 namespace {
 
-std::string_view trim(std::string_view s) {
-  const size_t begin = s.find_first_not_of(" \t\r");
-  return begin == s.npos ? std::string_view() : s.substr(begin, s.find_last_not_of(" \t\r") - begin + 1);
-}
-
 // One `key = value` line after another, with the place for messages.
 class MapParser {
  public:

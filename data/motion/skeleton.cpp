@@ -9,7 +9,7 @@
 namespace kg {
 namespace {
 
-constexpr Vec3 kRoot{0, 0, 0}, kUp{0, 1, 0}, kDown{0, -1, 0}, kAhead{0, 0, 1}, kPlusX{1, 0, 0}, kMinusX{-1, 0, 0};
+constexpr Vec3 kNoBone{0, 0, 0}, kDown{0, -1, 0}, kAhead{0, 0, 1}, kPlusX{1, 0, 0}, kMinusX{-1, 0, 0};
 
 Skeleton make_humanml3d() {
   Skeleton s;
@@ -21,8 +21,8 @@ Skeleton make_humanml3d() {
                    "left_elbow", "right_elbow", "left_wrist",   "right_wrist"};
   s.parents = {-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19};
   s.mirror = {0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20};
-  s.rest_directions = {kRoot,  kPlusX, kMinusX, kUp,     kDown,  kDown, kUp,   kDown, kDown, kUp,   kAhead,
-                       kAhead, kUp,    kPlusX,  kMinusX, kAhead, kDown, kDown, kDown, kDown, kDown, kDown};
+  s.rest_directions = {kNoBone, kPlusX, kMinusX, kUp,     kDown,  kDown, kUp,   kDown, kDown, kUp,   kAhead,
+                       kAhead,  kUp,    kPlusX,  kMinusX, kAhead, kDown, kDown, kDown, kDown, kDown, kDown};
   // Measured from the data set's clips (all agree within 1e-7). Seven digits matter: the heading comes from shoulders
   // minus hips, a short vector.
   s.bone_lengths = {0,        .1030740, .1098834, .1315682, .3936232, .3901882, .1431902, .4324330,
@@ -52,8 +52,8 @@ Skeleton make_kit_ml() {
                    "left_ankle",  "left_foot",   "left_toe"};
   s.parents = {-1, 0, 1, 2, 3, 3, 5, 6, 3, 8, 9, 0, 11, 12, 13, 14, 0, 16, 17, 18, 19};
   s.mirror = {0, 1, 2, 3, 4, 8, 9, 10, 5, 6, 7, 16, 17, 18, 19, 20, 11, 12, 13, 14, 15};
-  s.rest_directions = {kRoot,  kUp,   kUp,   kUp,    kUp,    kPlusX,  kDown, kDown, kMinusX, kDown, kDown,
-                       kPlusX, kDown, kDown, kAhead, kAhead, kMinusX, kDown, kDown, kAhead,  kAhead};
+  s.rest_directions = {kNoBone, kUp,   kUp,   kUp,    kUp,    kPlusX,  kDown, kDown, kMinusX, kDown, kDown,
+                       kPlusX,  kDown, kDown, kAhead, kAhead, kMinusX, kDown, kDown, kAhead,  kAhead};
   // Those of MMM's reference model, as in the skeleton of language2pose, from which the data set was made.
   s.bone_lengths = {0,  80,  120, 44,      30,      110, 188, 145, 110,     188,    145,
                     52, 245, 246, 30.2736, 56.2893, 52,  245, 246, 30.2736, 56.2893};

@@ -16,6 +16,7 @@ struct Vec3 {
   bool operator==(const Vec3&) const = default;
 };
 inline Vec3 operator*(double s, const Vec3& v) { return v * s; }
+inline constexpr Vec3 kUp{0, 1, 0};  // every skeleton stands along y
 inline double dot(const Vec3& a, const Vec3& b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
 inline Vec3 cross(const Vec3& a, const Vec3& b) {
   return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};

@@ -40,7 +40,7 @@ constexpr std::array<Style, 6> kStyles = {{
     {"normal", {"", "", "normally"}},
     {"youthful", {"in a youthful way", "with youthful movements", "like a young person"}},
 }};
-constexpr std::array<std::string_view, 3> kSubjects = {"a person", "someone", "the person"};
+constexpr std::array<std::string_view, 3> kBandaiSubjects = {"a person", "someone", "the person"};
 
 template <class Table>
 const typename Table::value_type& look_up(const Table& table, const std::string& word, const std::string& file) {
@@ -66,7 +66,7 @@ std::vector<CaptionRow> bandai_captions(const std::vector<std::filesystem::path>
     const size_t subject = random.below(0, 3), manner = random.below(1, 3);
     for (size_t i = 0; i < 3; ++i) {
       const std::string_view how = style.phrases[(i + manner) % 3];
-      CaptionRow row{name, "phrased", std::string(kSubjects[(i + subject) % 3])};
+      CaptionRow row{name, "phrased", std::string(kBandaiSubjects[(i + subject) % 3])};
       row.caption += ' ' + std::string(content.phrases[i]) + (how.empty() ? "" : " ") + std::string(how);
       rows.push_back(std::move(row));
     }

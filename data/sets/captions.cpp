@@ -15,14 +15,8 @@
 namespace kg {
 namespace {
 
-constexpr uint64_t kMaxBytes = uint64_t{256} << 20;
-constexpr std::string_view kBlank = " \t\r";
+constexpr uint64_t kMaxTableBytes = uint64_t{256} << 20;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-std::string_view trim(std::string_view s) {
-  const size_t begin = s.find_first_not_of(kBlank);
-  return begin == s.npos ? std::string_view() : s.substr(begin, s.find_last_not_of(kBlank) - begin + 1);
-}
 
 std::vector<std::string_view> split(std::string_view s, char separator) {
   std::vector<std::string_view> parts;
@@ -124,7 +118,7 @@ std::string format_seconds(double seconds) {
   return text.find('.') == text.npos ? text + ".0" : text;
 }
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -210,7 +204,7 @@ std::string mirrored_text(const std::string& caption) {
   std::string out;
   for (size_t at = 0; at < caption.size();) {
     size_t end = at;
-    while (end < caption.size() && is_letter(caption[end])) ++end;
+    while (end < caption.size() && is_ascii_letter(caption[end])) ++end;
     if (end == at) {
       out += caption[at++];
       continue;
@@ -245,7 +239,7 @@ std::vector<CaptionRow> parse_caption_table(std::string_view text, const std::st
 }
 
 std::vector<CaptionRow> read_caption_table(const std::filesystem::path& path) {
-  return parse_caption_table(read_file(path, kMaxBytes), path.string());
+  return parse_caption_table(read_file(path, kMaxTableBytes), path.string());
 }
 
 }  // namespace kg

@@ -2,13 +2,13 @@
 #include "data/sets/humanml3d.h"
 
 #include <algorithm>
-#include <cmath>
 #include <sstream>
 
 #include "data/formats/file.h"
 #include "data/formats/npy.h"
 #include "data/motion/features.h"
 #include "tensor/error.h"
+#include "tensor/ops.h"
 #include "tensor/parallel.h"
 
 namespace kg {
@@ -36,11 +36,6 @@ void check_folder(const fs::path& path, const char* advice) {
   std::error_code error;
   const bool is_folder = fs::is_directory(path, error);
   CHECK_INPUT(is_folder, path.string(), error ? ": " + error.message() : " is no folder", advice);
-}
-
-bool all_finite(const Tensor& t) {
-  const float* x = t.data<float>();
-  return std::all_of(x, x + t.numel(), [](float v) { return std::isfinite(v); });
 }
 
 ClipFiles read_clip(const fs::path& root, const std::string& name, const Skeleton& skeleton,

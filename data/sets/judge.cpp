@@ -33,7 +33,7 @@ int flights(const Facts& f) { return count_peaks(f.clearance, 0.03, 0.06); }
 
 // Both wrists up with the feet apart, and back.
 int jacks(const Facts& f) {
-  Series open(f.frames);
+  FrameValues open(f.frames);
   for (int t = 0; t < f.frames; ++t) {
     const double arms = std::min(f.arms[0].raised[t], f.arms[1].raised[t]);
     open[t] = std::min(arms, (f.feet_apart[t] - 0.32) * 5);  // 0.42 m apart is 0.5
@@ -42,7 +42,7 @@ int jacks(const Facts& f) {
 }
 
 int squats(const Facts& f) {
-  Series down(f.frames);
+  FrameValues down(f.frames);
   for (int t = 0; t < f.frames; ++t) down[t] = -f.pelvis[t];
   return count_peaks(down, -0.83, -0.73);
 }
@@ -51,7 +51,7 @@ int bows(const Facts& f) { return count_peaks(f.lean, 20, 38); }
 
 // A fist that shoots out at shoulder height from a bent arm.
 int punches(const ArmFacts& arm) {
-  Series out(arm.raised.size());
+  FrameValues out(arm.raised.size());
   bool guard = false;
   for (size_t t = 0; t < out.size(); ++t) {
     guard = guard || (arm.raised[t] > -0.4 && arm.extension[t] < 0.62);
@@ -61,13 +61,13 @@ int punches(const ArmFacts& arm) {
 }
 
 int kicks(const LegFacts& leg) {
-  Series out(leg.ankle.size());
+  FrameValues out(leg.ankle.size());
   for (size_t t = 0; t < out.size(); ++t) out[t] = leg.forward[t] > 0.3 ? leg.ankle[t] : 0;
   return count_peaks(out, 0.2, 0.38);
 }
 
 int waves(const ArmFacts& arm) {  // half swings of a raised hand
-  Series swing;
+  FrameValues swing;
   for (size_t t = 0; t < arm.waving.size(); ++t)
     if (arm.above_elbow[t] > 0.08 && arm.raised[t] > -0.05) swing.push_back(arm.waving[t]);
   return count_reversals(swing, 0.07);
@@ -99,7 +99,7 @@ void judge_walk(Rules& r, const MotionParameters& p, const Facts& f) {
   r.need(f.speed < 1.95, "too fast for walking: ", f.speed, " m/s");
   keeps_heading(r, f);
   stays_upright(r, f);
-  Series apart(f.frames);
+  FrameValues apart(f.frames);
   for (int t = 0; t < f.frames; ++t) apart[t] = f.legs[0].forward[t] - f.legs[1].forward[t];
   r.need(count_reversals(apart, 0.15) >= 2, "the feet do not step in turn");
   r.need(flights(f) <= 1, "leaves the floor ", flights(f), " times");
@@ -132,7 +132,7 @@ void judge_jump(Rules& r, const MotionParameters& p, const Facts& f) {
 void judge_hop(Rules& r, const MotionParameters& p, const Facts& f) {
   const int foot = p.side == Side::left ? 0 : 1;
   count_is(r, "hops", flights(f), p.repetitions);
-  Series free_foot;
+  FrameValues free_foot;
   for (int t = 0; t < f.frames; ++t)
     if (f.clearance[t] > 0.06) free_foot.push_back(f.legs[1 - foot].ankle[t] - f.legs[foot].ankle[t]);
   r.need(!free_foot.empty() && minimum(free_foot) > 0.1, "the other foot is not held up");

@@ -22,7 +22,7 @@ Joints smoothed(const Joints& joints) {
 }
 
 double floor_height(const Joints& joints) {
-  Series lowest;
+  FrameValues lowest;
   for (const Pose& pose : joints) {
     double y = pose[0].y;
     for (const Vec3& p : pose) y = std::min(y, p.y);
@@ -48,7 +48,7 @@ Vec3 mean_point(const Joints& joints, int joint, int from, int until) {
   return sum / double(until - from);
 }
 
-double mean_of(const Series& s, size_t from, size_t until) {
+double mean_of(const FrameValues& s, size_t from, size_t until) {
   return std::accumulate(s.begin() + long(from), s.begin() + long(until), 0.0) / double(until - from);
 }
 
@@ -58,7 +58,7 @@ Facts::Facts(const Joints& raw) : frames(int(raw.size())) {
   const Joints joints = smoothed(raw);
   const Skeleton& body = humanml3d();
   const double floor = floor_height(joints);
-  Series yaw;
+  FrameValues yaw;
   double last = 0;
   for (const Pose& p : joints) {
     const Vec3 left_axis = leftward(p), front = forward_of(left_axis);
@@ -107,16 +107,16 @@ Facts::Facts(const Joints& raw) : frames(int(raw.size())) {
   }
 }
 
-double minimum(const Series& s) { return *std::min_element(s.begin(), s.end()); }
-double maximum(const Series& s) { return *std::max_element(s.begin(), s.end()); }
-double median(Series s) {
+double minimum(const FrameValues& s) { return *std::min_element(s.begin(), s.end()); }
+double maximum(const FrameValues& s) { return *std::max_element(s.begin(), s.end()); }
+double median(FrameValues s) {
   std::nth_element(s.begin(), s.begin() + long(s.size() / 2), s.end());
   return s[s.size() / 2];
 }
-double start_of(const Series& s) { return mean_of(s, 0, std::min<size_t>(5, s.size())); }
-double end_of(const Series& s) { return mean_of(s, s.size() - std::min<size_t>(5, s.size()), s.size()); }
+double start_of(const FrameValues& s) { return mean_of(s, 0, std::min<size_t>(5, s.size())); }
+double end_of(const FrameValues& s) { return mean_of(s, s.size() - std::min<size_t>(5, s.size()), s.size()); }
 
-int count_peaks(const Series& s, double low, double high) {
+int count_peaks(const FrameValues& s, double low, double high) {
   int count = 0;
   bool up = false;
   for (const double v : s) {
@@ -126,7 +126,7 @@ int count_peaks(const Series& s, double low, double high) {
   return count;
 }
 
-int count_reversals(const Series& s, double size) {
+int count_reversals(const FrameValues& s, double size) {
   if (s.empty()) return 0;
   int count = 0, direction = 0;
   double extreme = s[0], low = s[0], high = s[0];

@@ -9,7 +9,6 @@
 namespace kg {
 namespace {
 
-constexpr Vec3 kUp{0, 1, 0};
 Quat turn_x(double degrees) { return axis_angle({1, 0, 0}, radians(degrees)); }
 Quat turn_y(double degrees) { return axis_angle({0, 1, 0}, radians(degrees)); }
 Quat turn_z(double degrees) { return axis_angle({0, 0, 1}, radians(degrees)); }

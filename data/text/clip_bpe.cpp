@@ -13,8 +13,8 @@
 namespace kg {
 namespace {
 
-constexpr const char* kStart = "<|startoftext|>";
-constexpr const char* kEnd = "<|endoftext|>";
+constexpr const char* kStartToken = "<|startoftext|>";
+constexpr const char* kEndToken = "<|endoftext|>";
 constexpr const char* kWordEnd = "</w>";
 
 // The bytes in the order of the vocabulary, each with the character that stands for it in the files: printable Latin-1
@@ -126,7 +126,7 @@ ClipTokenizer ClipTokenizer::from_merges(const NamedBytes& file, size_t merges) 
     for (const auto& [byte, character] : byte_characters()) pieces.push_back(character + end);
   }
   for (const auto& [left, right] : pairs) pieces.push_back(left + right);
-  pieces.insert(pieces.end(), {kStart, kEnd});
+  pieces.insert(pieces.end(), {kStartToken, kEndToken});
   return ClipTokenizer(pieces, pairs, file.name);
 }
 
@@ -165,8 +165,8 @@ ClipTokenizer::ClipTokenizer(const std::vector<std::string>& pieces, const Pairs
     return found->second;
   };
   size_ = int(pieces.size());
-  start_ = id_of(kStart);
-  end_ = id_of(kEnd);
+  start_ = id_of(kStartToken);
+  end_ = id_of(kEndToken);
   std::vector<bool> made(pieces.size());
   for (const auto& [byte, character] : byte_characters()) {
     made[byte_[byte] = id_of(character)] = true;
@@ -231,8 +231,8 @@ std::vector<int> ClipTokenizer::encode(std::string_view text, size_t max_length)
   while (!rest.empty() && ids.size() < max_length) {
     if (const size_t length = word_length(rest)) {
       const std::string word = to_utf8(rest.substr(0, length));
-      if (word == kStart || word == kEnd) {
-        ids.push_back(word == kStart ? start_ : end_);
+      if (word == kStartToken || word == kEndToken) {
+        ids.push_back(word == kStartToken ? start_ : end_);
       } else {
         encode_word(word, ids);
       }

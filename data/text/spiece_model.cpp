@@ -12,7 +12,7 @@ namespace kg {
 namespace {
 
 // One field of a message: a number (varint, or 4 or 8 bytes), or bytes.
-struct Field {
+struct WireField {
   uint64_t number = 0;
   int wire = 0;
   uint64_t value = 0;
@@ -24,7 +24,7 @@ class Message {
  public:
   Message(std::string_view bytes, const std::string& name) : rest_(bytes), name_(name) {}
 
-  bool next(Field& field) {
+  bool next(WireField& field) {
     if (rest_.empty()) return false;
     const uint64_t key = varint();
     field = {key >> 3, static_cast<int>(key & 7), 0, {}};
@@ -83,7 +83,7 @@ void check_piece(std::string_view bytes, int index, const std::string& name) {
   constexpr uint64_t kByte = 6;
   Message message(bytes, name);
   std::string_view piece;
-  for (Field field; message.next(field);) {
+  for (WireField field; message.next(field);) {
     if (field.number == 1) piece = field.bytes;
     if (field.number == 2) {
       CHECK_INPUT(field.wire == 5 && std::isfinite(std::bit_cast<float>(static_cast<uint32_t>(field.value))), name,
@@ -130,7 +130,7 @@ void check_characters(std::string_view map, const std::string& name) {
 // NormalizerSpec: 2 is the map of characters.
 void check_normalizer(std::string_view bytes, const std::string& name) {
   Message message(bytes, name);
-  for (Field field; message.next(field);) {
+  for (WireField field; message.next(field);) {
     if (field.number == 2) check_characters(field.bytes, name);
   }
 }
@@ -138,7 +138,7 @@ void check_normalizer(std::string_view bytes, const std::string& name) {
 // TrainerSpec: 3 is the type of the model, 1 (unigram) where it is not given.
 void check_type(std::string_view bytes, const std::string& name) {
   Message message(bytes, name);
-  for (Field field; message.next(field);) {
+  for (WireField field; message.next(field);) {
     CHECK_INPUT(field.number != 3 || field.value == 1, name,
                 ": the model is not of type unigram; this is not the vocabulary of a T5 model");
   }
@@ -150,7 +150,7 @@ void check_type(std::string_view bytes, const std::string& name) {
 void check_spiece_model(std::string_view bytes, const std::string& name) {
   Message message(bytes, name);
   int pieces = 0, settings = 0;
-  for (Field field; message.next(field);) {
+  for (WireField field; message.next(field);) {
     settings |= field.number == 2 ? 1 : field.number == 3 ? 2 : 0;
     if (field.number == 1) check_piece(field.bytes, pieces++, name);
     if (field.number == 2) check_type(field.bytes, name);

@@ -12,7 +12,7 @@
 namespace kg {
 namespace {
 
-constexpr size_t kMaxBytes = size_t{64} << 20;
+constexpr size_t kMaxVocabularyBytes = size_t{64} << 20;
 
 bool is_gzip(std::string_view bytes) { return bytes.starts_with("\x1f\x8b"); }
 
@@ -31,7 +31,7 @@ void place(std::vector<std::string>& pieces, const std::string& piece, const nlo
 }  // namespace
 
 NamedBytes read_vocabulary(const std::string& path) {
-  NamedBytes file{path, read_file(path, kMaxBytes)};
+  NamedBytes file{path, read_file(path, kMaxVocabularyBytes)};
   if (is_gzip(file.bytes)) {
     file.bytes = gunzip(file.bytes, path);
   } else {
@@ -48,7 +48,7 @@ const NamedBytes* find_file(const std::vector<NamedBytes>& files, std::string_vi
 }
 
 std::string gunzip(std::string_view packed, const std::string& name) {
-  CHECK_INPUT(packed.size() <= kMaxBytes, name, ": the file is longer than ", kMaxBytes, " bytes");
+  CHECK_INPUT(packed.size() <= kMaxVocabularyBytes, name, ": the file is longer than ", kMaxVocabularyBytes, " bytes");
   std::string bytes;
   z_stream stream{};
   constexpr int kGzip = 16;  // zlib: added to the window bits, a gzip header is expected
@@ -56,7 +56,7 @@ std::string gunzip(std::string_view packed, const std::string& name) {
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
   stream.avail_in = static_cast<uInt>(packed.size());
   int status = Z_OK;
-  while (status == Z_OK && bytes.size() <= kMaxBytes) {
+  while (status == Z_OK && bytes.size() <= kMaxVocabularyBytes) {
     char piece[1 << 14];
     stream.next_out = reinterpret_cast<Bytef*>(piece);
     stream.avail_out = sizeof piece;
@@ -64,7 +64,8 @@ std::string gunzip(std::string_view packed, const std::string& name) {
     bytes.append(piece, sizeof piece - stream.avail_out);
   }
   inflateEnd(&stream);
-  CHECK_INPUT(bytes.size() <= kMaxBytes, name, ": unpacks to more than ", kMaxBytes, " bytes, which no vocabulary has");
+  CHECK_INPUT(bytes.size() <= kMaxVocabularyBytes, name, ": unpacks to more than ", kMaxVocabularyBytes,
+              " bytes, which no vocabulary has");
   CHECK_INPUT(status == Z_STREAM_END, name, ": does not unpack: the file is cut off or damaged after ", stream.total_in,
               " bytes; fetch it again");
   return bytes;

@@ -10,7 +10,7 @@
 namespace kg {
 namespace {
 
-constexpr std::string_view kStart = "sos", kEnd = "eos", kUnknown = "unk";
+constexpr std::string_view kStartWord = "sos", kEndWord = "eos", kUnknownWord = "unk";
 constexpr int kTags = 9, kOther = kWordClasses - 1;
 constexpr std::array<std::string_view, kTags> kTagNames = {"VERB", "NOUN", "DET", "ADP", "NUM",
                                                            "AUX",  "PRON", "ADJ", "ADV"};
@@ -50,19 +50,19 @@ EvaluatorWords::EvaluatorWords(std::vector<std::string> words, const std::string
     CHECK_INPUT(found != ids_.end(), source, ": the vocabulary lacks \"", word, "\", which every sentence needs");
     return found->second;
   };
-  sos_ = place(kStart), eos_ = place(kEnd), unknown_ = place(kUnknown);
+  sos_ = place(kStartWord), eos_ = place(kEndWord), unknown_ = place(kUnknownWord);
 }
 
 EvaluatorWords EvaluatorWords::build(const std::vector<std::vector<std::string>>& tokens, int min_count) {
   std::map<std::string, int64_t, std::less<>> counts;
   for (const auto& sentence : tokens)
     for (const std::string& token : sentence) ++counts[std::string(word_of(token))];
-  for (std::string_view word : {kStart, kEnd, kUnknown}) counts.erase(std::string(word));
+  for (std::string_view word : {kStartWord, kEndWord, kUnknownWord}) counts.erase(std::string(word));
   std::vector<std::pair<std::string, int64_t>> kept;
   for (const auto& [word, count] : counts)
     if (count >= min_count) kept.emplace_back(word, count);
   std::stable_sort(kept.begin(), kept.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  std::vector<std::string> words{std::string(kStart), std::string(kEnd), std::string(kUnknown)};
+  std::vector<std::string> words{std::string(kStartWord), std::string(kEndWord), std::string(kUnknownWord)};
   for (auto& [word, count] : kept) words.push_back(std::move(word));
   return {std::move(words), "the captions"};
 }

@@ -170,7 +170,7 @@ MovementAutoencoder::Loss MovementAutoencoder::loss(const Tensor& x) const {
 }
 
 namespace {
-Var distance(const Var& a, const Var& b) {
+Var pair_distance(const Var& a, const Var& b) {
   constexpr double kEps = 1e-6;
   return sqrt(sum(square(a - b + kEps), {1}));
 }
@@ -182,8 +182,8 @@ MatchingLoss matching_loss(const Var& text, const Var& motion, const Tensor& par
   const Var a = in_dtype(text, dtype), b = in_dtype(motion, dtype);
   MatchingLoss l;
   const int64_t count = a.size(0);  // motions behind these are partners only
-  l.positive = mean(square(distance(a, b.size(0) == count ? b : slice(b, 0, 0, count))));
-  l.negative = mean(square(relu(affine(distance(a, index_select(b, 0, partner)), -1, kMargin))));
+  l.positive = mean(square(pair_distance(a, b.size(0) == count ? b : slice(b, 0, 0, count))));
+  l.negative = mean(square(relu(affine(pair_distance(a, index_select(b, 0, partner)), -1, kMargin))));
   l.total = l.positive + l.negative;
   return l;
 }

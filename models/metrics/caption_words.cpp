@@ -9,7 +9,7 @@ namespace {
 constexpr bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 constexpr bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? char(c + ('a' - 'A')) : c; }
-constexpr bool is_punctuation(char c) { return c > ' ' && c < 0x7f && !is_alphanumeric(lower(c)); }
+constexpr bool is_ascii_punctuation(char c) { return c > ' ' && c < 0x7f && !is_alphanumeric(lower(c)); }
 
 template <class Separates, class Map>
 Words split(std::string_view caption, Separates&& separates, Map&& map) {
@@ -36,7 +36,7 @@ Words blank_separated(std::string_view caption) {
 
 Words plain_words(std::string_view caption) {
   return split(
-      caption, [](char c) { return is_blank(c) || is_punctuation(c); }, lower);
+      caption, [](char c) { return is_blank(c) || is_ascii_punctuation(c); }, lower);
 }
 
 Words alphanumeric_words(std::string_view caption) {

@@ -97,7 +97,7 @@ void T2mGpt::load(const TensorFile& file, const std::string& source) {
 namespace {
 
 // With a tokenizer and the text encoder (CLIP) around it.
-TensorFile import_public(const ImportSource& source) {
+TensorFile import_public_gpt(const ImportSource& source) {
   const GptConfig config = public_gpt_config(source.weights, source.heads, source.file);
   const auto tokenizer = open_tokenizer(source.base);
   auto text = open_text_encoder(source.text.source, source.text.vocabulary);
@@ -126,7 +126,7 @@ SystemInfo T2mGpt::info() {
                        .kind = kKind,
                        .needs_base = true,
                        .needs_text = true,
-                       .make = import_public}},
+                       .make = import_public_gpt}},
           .published_in = "T2M-GPT (Zhang et al. 2023), HumanML3D test set, tau = 0.5",
           .published = {{"R-Precision top 1", .491, kNotPublished, ".511"},
                         {"R-Precision top 2", .680, kNotPublished, ".703"},

@@ -9,14 +9,12 @@
 namespace kg {
 namespace {
 
-using Json = nlohmann::json;
-
 std::filesystem::path config_path(const std::filesystem::path& weights) {
   return (std::filesystem::is_directory(weights) ? weights : weights.parent_path()) / "config.json";
 }
 
-Json needed_config(const std::filesystem::path& source) {
-  std::optional<Json> config = read_public_config(source);
+nlohmann::json needed_config(const std::filesystem::path& source) {
+  std::optional<nlohmann::json> config = read_public_config(source);
   CHECK_INPUT(config, source.string(), ": ", config_path(source).string(),
               " is missing: it says what the weights' shapes do not. Fetch it from the weights' home");
   return *config;
@@ -24,19 +22,20 @@ Json needed_config(const std::filesystem::path& source) {
 
 // The value of the first of `keys` that is there.
 template <class T>
-T read(const Json& config, std::initializer_list<const char*> keys, T fallback, const std::filesystem::path& source) {
+T read(const nlohmann::json& config, std::initializer_list<const char*> keys, T fallback,
+       const std::filesystem::path& source) {
   for (const char* key : keys) {
     if (!config.contains(key)) continue;
     try {
       return config[key].get<T>();
-    } catch (const Json::exception&) {
+    } catch (const nlohmann::json::exception&) {
       fail(ErrorCode::input, config_path(source).string(), ": ", key, " is ", config[key].dump());
     }
   }
   return fallback;
 }
 
-int64_t read_heads(const Json& config, std::initializer_list<const char*> keys, int64_t width,
+int64_t read_heads(const nlohmann::json& config, std::initializer_list<const char*> keys, int64_t width,
                    const std::filesystem::path& source) {
   const int64_t heads = read<int64_t>(config, keys, 0, source);
   CHECK_INPUT(heads > 0 && width % heads == 0, config_path(source).string(), ": ", heads,
@@ -44,7 +43,7 @@ int64_t read_heads(const Json& config, std::initializer_list<const char*> keys, 
   return heads;
 }
 
-Activation read_activation(const Json& config, std::initializer_list<const char*> keys, const char* fallback,
+Activation read_activation(const nlohmann::json& config, std::initializer_list<const char*> keys, const char* fallback,
                            const std::filesystem::path& source) {
   const std::string name = read<std::string>(config, keys, fallback, source);
   if (name == "gelu") return Activation::gelu;
@@ -55,7 +54,8 @@ Activation read_activation(const Json& config, std::initializer_list<const char*
   return Activation::relu;
 }
 
-double read_dropout(const Json& config, std::initializer_list<const char*> keys, const std::filesystem::path& source) {
+double read_dropout(const nlohmann::json& config, std::initializer_list<const char*> keys,
+                    const std::filesystem::path& source) {
   const double p = read<double>(config, keys, 0.1, source);
   CHECK_INPUT(p >= 0 && p < 1, config_path(source).string(), ": dropout ", p, " must be in [0, 1)");
   return p;
@@ -63,19 +63,19 @@ double read_dropout(const Json& config, std::initializer_list<const char*> keys,
 
 }  // namespace
 
-std::optional<Json> read_public_config(const std::filesystem::path& weights) {
+std::optional<nlohmann::json> read_public_config(const std::filesystem::path& weights) {
   const std::filesystem::path path = config_path(weights);
   if (!std::filesystem::exists(path)) return std::nullopt;
-  Json config = parse_json(read_vocabulary(path.string()));
+  nlohmann::json config = parse_json(read_vocabulary(path.string()));
   CHECK_INPUT(config.is_object(), path.string(), ": must be a JSON object");
   return config;
 }
 
 ClipTextConfig public_clip_config(const NamedTensors& weights, const std::filesystem::path& source) {
   ClipTextConfig c = clip_text_config(weights, source.string());
-  const std::optional<Json> config = read_public_config(source);
+  const std::optional<nlohmann::json> config = read_public_config(source);
   if (!config) return c;
-  const Json& text = config->contains("text_config") ? (*config)["text_config"] : *config;
+  const nlohmann::json& text = config->contains("text_config") ? (*config)["text_config"] : *config;
   CHECK_INPUT(text.is_object(), config_path(source).string(), ": text_config must be an object");
   c.activation = read_activation(text, {"hidden_act"}, "quick_gelu", source);
   if (text.contains("num_attention_heads")) c.heads = read_heads(text, {"num_attention_heads"}, c.width, source);
@@ -84,7 +84,7 @@ ClipTextConfig public_clip_config(const NamedTensors& weights, const std::filesy
 }
 
 BertConfig public_bert_config(const NamedTensors& weights, const std::filesystem::path& source) {
-  const Json config = needed_config(source);
+  const nlohmann::json config = needed_config(source);
   const std::string name = source.string();
   BertConfig c;
   c.distil = find_weight(weights, "transformer.layer.0.ffn.lin1.weight") != nullptr;
@@ -105,7 +105,7 @@ BertConfig public_bert_config(const NamedTensors& weights, const std::filesystem
 }
 
 std::unique_ptr<T5> open_t5(const std::filesystem::path& weights) {
-  const Json config = needed_config(weights);
+  const nlohmann::json config = needed_config(weights);
   const NamedTensors file = read_weights(weights).tensors;
   const bool tied = read(config, {"tie_word_embeddings"}, true, weights);
   T5Config c = t5_config(file, tied, weights.string());

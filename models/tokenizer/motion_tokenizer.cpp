@@ -30,7 +30,7 @@ Tensor MotionTokenizer::reconstruct(const Tensor& features) { return decode(enco
 
 namespace {
 
-TensorFile import_public(const ImportSource& source) {
+TensorFile import_public_vqvae(const ImportSource& source) {
   const VqVaeConfig config = public_vqvae_config(source.weights, source.file);
   MotionTokenizer tokenizer(config, skeleton_of_features(config.features, source.file));
   tokenizer.model.load_state_dict(public_vqvae_weights(source.weights), source.file);
@@ -52,7 +52,7 @@ SystemInfo MotionTokenizer::info() {
                        .help = "T2M-GPT's published VQ-VAE",
                        .kind = kKind,
                        .needs_statistics = true,
-                       .make = import_public}}};
+                       .make = import_public_vqvae}}};
 }
 
 std::unique_ptr<MotionTokenizer> MotionTokenizer::open(const TensorFile& file, const TextEncoderChoice&,

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "data/formats/file.h"
 #include "tensor/error.h"
 #include "tests/error_of.h"
 #include "tests/temporary_folder.h"
@@ -18,6 +19,16 @@ namespace kg {
 using ParseFunction = std::function<void(const std::string& bytes)>;
 
 inline std::string input_error(const std::function<void()>& call) { return error_of(ErrorCode::input, call); }
+
+// `call` throws an input error whose message begins with `begin` (what was read) and says `part`.
+inline void expect_input_error(const std::function<void()>& call, const std::string& begin, const std::string& part) {
+  const std::string message = input_error(call);
+  EXPECT_EQ(message.find(begin), 0u) << message;
+  EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+inline const std::filesystem::path kGolden = std::filesystem::path(KG_TEST_DIR) / "golden";
+inline std::string golden_bytes(const std::string& file) { return read_file(kGolden / file, 1 << 20); }
 
 // True when it parses, false when it is refused with an input error; anything else escapes and fails the test.
 inline bool accepted(const ParseFunction& parse, const std::string& bytes) {

@@ -8,9 +8,12 @@
 #include <cmath>
 #include <random>
 
+#include "data/motion/features.h"
 #include "data/motion/skeleton.h"
 
 namespace kg::test {
+
+inline constexpr FeatureLayout kLayout{kJoints};
 
 // A body on the target skeleton that walks along z with swinging limbs, its feet near the floor.
 inline Joints walk(int frames) {

@@ -47,7 +47,7 @@ std::string with(std::string text, const std::string& from, const std::string& t
   return text.replace(at, from.size(), to);
 }
 
-std::string error_of(const std::string& text) {
+std::string bvh_error(const std::string& text) {
   return input_error([&] { parse_bvh(text, "walk.bvh"); });
 }
 
@@ -143,15 +143,15 @@ TEST(Bvh, ChannelsMayFollowTheChildren) {
 }
 
 TEST(Bvh, NamesTheLineOfAnError) {
-  EXPECT_EQ(error_of(with(kSmall, "100 200", "100 2oo")),
+  EXPECT_EQ(bvh_error(with(kSmall, "100 200", "100 2oo")),
             "walk.bvh, line 20: expected a number (a motion value), found '2oo'");
-  EXPECT_EQ(error_of(with(kSmall, "90 20\n", "90\n")), "walk.bvh, line 20: frame 1 has 7 values, expected 8");
-  EXPECT_EQ(error_of(with(kSmall, "90 20\n", "90 20 7\n")), "walk.bvh, line 20: frame 1 has more than 8 values");
-  EXPECT_EQ(error_of(with(kSmall, "OFFSET 0 10 0", "OFFSET 0 nan 0")),
+  EXPECT_EQ(bvh_error(with(kSmall, "90 20\n", "90\n")), "walk.bvh, line 20: frame 1 has 7 values, expected 8");
+  EXPECT_EQ(bvh_error(with(kSmall, "90 20\n", "90 20 7\n")), "walk.bvh, line 20: frame 1 has more than 8 values");
+  EXPECT_EQ(bvh_error(with(kSmall, "OFFSET 0 10 0", "OFFSET 0 nan 0")),
             "walk.bvh, line 8: OFFSET y must be finite and at most 1e9 in size, is 'nan'");
-  EXPECT_EQ(error_of(with(kSmall, "2 Xrotation Yposition", "2 Xrotation Wposition")),
+  EXPECT_EQ(bvh_error(with(kSmall, "2 Xrotation Yposition", "2 Xrotation Wposition")),
             "walk.bvh, line 9: expected channel 2 of 2 (Xposition ... Zrotation), found 'Wposition'");
-  EXPECT_EQ(error_of(with(kSmall, "    }\n", "")),
+  EXPECT_EQ(bvh_error(with(kSmall, "    }\n", "")),
             "walk.bvh, line 15: expected OFFSET, CHANNELS, JOINT, End Site or } in joint 'Hips', found 'MOTION'");
 }
 
@@ -175,17 +175,17 @@ TEST(Bvh, RefusesWhatIsNoMotion) {
       {"0 0 0 0 0 0 0 10", "0 0 0 inf 0 0 0 10"},
       {"0 0 0 0 0 0 0 10", "0 0 0 1e400 0 0 0 10"},
   }};
-  for (const auto& [from, to] : changes) EXPECT_NE(error_of(with(kSmall, from, to)), "") << to;
-  EXPECT_EQ(error_of(""), "walk.bvh: not a BVH file: the file is empty");
-  EXPECT_NE(error_of("version https://git-lfs.github.com/spec/v1").find("git lfs pull"), std::string::npos);
+  for (const auto& [from, to] : changes) EXPECT_NE(bvh_error(with(kSmall, from, to)), "") << to;
+  EXPECT_EQ(bvh_error(""), "walk.bvh: not a BVH file: the file is empty");
+  EXPECT_NE(bvh_error("version https://git-lfs.github.com/spec/v1").find("git lfs pull"), std::string::npos);
 }
 
 TEST(Bvh, BoundsMemoryByTheText) {
-  EXPECT_NE(error_of(with(kSmall, "Frames: 2", "Frames: 1000000000")).find("room for at most"), std::string::npos);
-  EXPECT_NE(error_of(with(kSmall, "Frames: 2", "Frames: 99999999999999999999")), "");
+  EXPECT_NE(bvh_error(with(kSmall, "Frames: 2", "Frames: 1000000000")).find("room for at most"), std::string::npos);
+  EXPECT_NE(bvh_error(with(kSmall, "Frames: 2", "Frames: 99999999999999999999")), "");
   std::string deep = "HIERARCHY ROOT a\n{ OFFSET 0 0 0 ";
   for (int i = 0; i < 20000; ++i) deep += "JOINT b\n{ OFFSET 0 0 0 ";
-  EXPECT_NE(error_of(deep).find("more than 10000 joints"), std::string::npos);
+  EXPECT_NE(bvh_error(deep).find("more than 10000 joints"), std::string::npos);
 }
 
 TEST(Bvh, SurvivesEveryCutAndEveryByte) {

@@ -21,15 +21,15 @@ struct Node {
   std::vector<std::string> channels;
 };
 
-struct Bvh {
+struct PlainBvh {
   std::vector<Node> nodes;
   std::vector<std::vector<double>> frames;
   double frame_time = 0;
 };
 
-Bvh parse(const std::string& text) {
+PlainBvh parse(const std::string& text) {
   std::istringstream in(text);
-  Bvh bvh;
+  PlainBvh bvh;
   std::vector<int> open;
   std::string word;
   bool end_site = false;
@@ -65,7 +65,7 @@ Bvh parse(const std::string& text) {
 }
 
 // Global positions in the skeleton's unit and order. A space in a name is _ in the file.
-Pose forward(const Bvh& bvh, std::size_t frame, const Skeleton& skeleton) {
+Pose forward(const PlainBvh& bvh, std::size_t frame, const Skeleton& skeleton) {
   std::vector<Quat> rotation(bvh.nodes.size());
   std::vector<Vec3> place(bvh.nodes.size());
   Pose pose(skeleton.parents.size());
@@ -99,7 +99,7 @@ Pose forward(const Bvh& bvh, std::size_t frame, const Skeleton& skeleton) {
 
 Joints wild_motion(int frames, unsigned seed) { return test::wild_motion(frames, seed, humanml3d()); }
 
-double largest_error(const Bvh& bvh, const Joints& joints, const Skeleton& skeleton = humanml3d()) {
+double largest_error(const PlainBvh& bvh, const Joints& joints, const Skeleton& skeleton = humanml3d()) {
   double worst = 0;
   for (std::size_t t = 0; t < joints.size(); ++t) {
     const Pose pose = forward(bvh, t, skeleton);
@@ -111,7 +111,7 @@ double largest_error(const Bvh& bvh, const Joints& joints, const Skeleton& skele
 TEST(BvhWriter, ConstantBonesComeBackExactly) {
   for (const unsigned seed : {1u, 2u, 3u, 4u}) {
     const Joints joints = wild_motion(90, seed);
-    const Bvh bvh = parse(encode_bvh(joints));
+    const PlainBvh bvh = parse(encode_bvh(joints));
     ASSERT_EQ(bvh.nodes.size(), 22u);
     ASSERT_EQ(bvh.frames.size(), 90u);
     EXPECT_DOUBLE_EQ(bvh.frame_time, .05);
@@ -122,7 +122,7 @@ TEST(BvhWriter, ConstantBonesComeBackExactly) {
 TEST(BvhWriter, AnySkeletonComesBackExactly) {
   for (const Skeleton& skeleton : {kit_ml(), test::bird()}) {
     const Joints joints = test::wild_motion(60, 5, skeleton);
-    const Bvh bvh = parse(encode_bvh(joints, skeleton.fps, skeleton));
+    const PlainBvh bvh = parse(encode_bvh(joints, skeleton.fps, skeleton));
     ASSERT_EQ(bvh.nodes.size(), skeleton.parents.size());
     EXPECT_NEAR(bvh.frame_time, 1 / skeleton.fps, 1e-8);
     EXPECT_LT(largest_error(bvh, joints, skeleton) * skeleton.metres_per_unit, 1e-5) << skeleton.name;
@@ -136,7 +136,7 @@ TEST(BvhWriter, AnySkeletonComesBackExactly) {
 TEST(BvhWriter, TheRestPoseOfAnySkeletonIsRight) {
   // KIT-ML's rest directions have the right side at +x. In the file, as in the motions, it stands at -x, so that an
   // upright body has no rotation at all. Centimetres: 52 units are 8.125 cm.
-  const Bvh bvh = parse(encode_bvh({test::kit_rest()}, 12.5, kit_ml()));
+  const PlainBvh bvh = parse(encode_bvh({test::kit_rest()}, 12.5, kit_ml()));
   std::size_t at = 0;
   for (const Node& node : bvh.nodes) {
     if (node.name == "left_hip") {
@@ -163,7 +163,7 @@ TEST(BvhWriter, AnglesDoNotFlip) {
   for (std::size_t t = 0; t < joints.size(); ++t)
     for (int j = 0; j < kJoints; ++j)
       joints[t][j] = rotate(axis_angle({0, 1, 0}, static_cast<double>(t) * std::numbers::pi / 10), rest[j]);
-  const Bvh bvh = parse(encode_bvh(joints));
+  const PlainBvh bvh = parse(encode_bvh(joints));
   ASSERT_EQ(bvh.nodes[0].channels[5], "Yrotation");
   // Other joints keep their angles: nothing moves relative to the pelvis.
   for (std::size_t t = 1; t < joints.size(); ++t)
@@ -179,7 +179,7 @@ TEST(BvhWriter, AnglesDoNotFlip) {
 
 TEST(BvhWriter, TPoseOffsets) {
   const Joints joints = wild_motion(20, 1);
-  const Bvh bvh = parse(encode_bvh(joints));
+  const PlainBvh bvh = parse(encode_bvh(joints));
   for (const Node& node : bvh.nodes) {
     if (node.name == "left_elbow") {
       EXPECT_NEAR(node.offset.x, 100 * humanml3d().bone_lengths[kLeftElbow], 1e-5);  // along +x, centimetres

@@ -11,7 +11,7 @@
 namespace kg {
 namespace {
 
-Joints motion(int frames) {
+Joints arm_motion(int frames) {
   Joints joints(static_cast<size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t) {
     Pose& pose = joints[size_t(t)];
@@ -25,7 +25,7 @@ Joints motion(int frames) {
 
 class Folder : public testing::Test {
  protected:
-  void add(const std::string& name, int frames) const { write_bvh(folder_ / (name + ".bvh"), motion(frames)); }
+  void add(const std::string& name, int frames) const { write_bvh(folder_ / (name + ".bvh"), arm_motion(frames)); }
   void add_text(const std::string& file, const std::string& text) const { write_file_atomically(folder_ / file, text); }
   Captures collect(const std::string& table, const CaptureOptions& options = {}) const {
     return collect_captures(folder_.path(), parse_caption_table(table, "c.tsv"), options);
@@ -136,7 +136,7 @@ TEST_F(Folder, BadFolders) {
   EXPECT_NE(input_error([&] { collect("a\tx\n"); }).find("no .bvh file"), std::string::npos);
   add("a", 60);
   std::filesystem::create_directory(folder_ / "sub");
-  write_bvh(folder_ / "sub" / "a.bvh", motion(60));
+  write_bvh(folder_ / "sub" / "a.bvh", arm_motion(60));
   EXPECT_NE(input_error([&] { collect("a\tx\n"); }).find("two files are called a"), std::string::npos);
   EXPECT_NE(input_error([] { find_bvh_files("/no/such/place"); }).find("No such file or directory"), std::string::npos);
 }

@@ -8,12 +8,12 @@ namespace kg {
 namespace {
 
 // A small list of merges: th, the, he</w>, "the</w>".
-const char* kTiny = "#version: 0.2\nt h\nth e\nth e</w>\na n\nan d</w>\n";
-ClipTokenizer tiny() { return ClipTokenizer::from_merges({"tiny", kTiny}, 5); }
+const char* kTinyMerges = "#version: 0.2\nt h\nth e\nth e</w>\na n\nan d</w>\n";
+ClipTokenizer tiny_clip() { return ClipTokenizer::from_merges({"tiny", kTinyMerges}, 5); }
 
 TEST(ClipBpe, IdsByHand) {
   // 0..255 bytes ('!' is 0), 256..511 bytes at the end of a word, merges 512..516, start 517, end 518.
-  const ClipTokenizer clip = tiny();
+  const ClipTokenizer clip = tiny_clip();
   EXPECT_EQ(clip.size(), 519);
   EXPECT_EQ(clip.encode(""), (std::vector<int>{517, 518}));
   EXPECT_EQ(clip.encode("The"), (std::vector<int>{517, 514, 518}));
@@ -68,15 +68,15 @@ nlohmann::json tiny_vocabulary() {
 TEST(ClipBpe, EveryFormGivesTheSame) {
   const TemporaryFolder folder;
   const std::string text = "The and\u00e9 then <|endoftext|>";
-  const auto want = tiny().encode(text);
+  const auto want = tiny_clip().encode(text);
   const auto save = [&](const char* name, const std::string& bytes) { std::ofstream(folder / name) << bytes; };
   nlohmann::json pieces = tiny_vocabulary();
   pieces["model"] = 519;  // a word of the real one too
   const std::string vocabulary = pieces.dump();
-  EXPECT_EQ(ClipTokenizer::from_vocabulary({"v", vocabulary}, {"m", kTiny}).encode(text), want);
+  EXPECT_EQ(ClipTokenizer::from_vocabulary({"v", vocabulary}, {"m", kTinyMerges}).encode(text), want);
   save("vocab.json", vocabulary);
   EXPECT_NE(input_error([&] { ClipTokenizer::open(folder.path().string()); }).find("merges.txt"), std::string::npos);
-  save("merges.txt", kTiny);
+  save("merges.txt", kTinyMerges);
   EXPECT_EQ(ClipTokenizer::open(folder.path().string()).encode(text), want);
   EXPECT_EQ(ClipTokenizer::open((folder / "vocab.json").string()).encode(text), want);
 
@@ -95,7 +95,7 @@ TEST(ClipBpe, FilesOfOtherModels) {
   const auto merges = [](const std::string& text, size_t n = 5) {
     return input_error([&] { ClipTokenizer::from_merges({"m.txt", text}, n); });
   };
-  EXPECT_EQ(merges(kTiny, 6),
+  EXPECT_EQ(merges(kTinyMerges, 6),
             "m.txt: expected 6 merges, found 5; this is the list of another model, or the file is cut off");
   EXPECT_NE(merges("a b\n").find("#version"), std::string::npos);
   EXPECT_NE(merges("").find("#version"), std::string::npos);
@@ -104,7 +104,7 @@ TEST(ClipBpe, FilesOfOtherModels) {
   EXPECT_NE(merges("#version: 0.2\nt h\nt h\n", 2).find("\"th\" has two ids"), std::string::npos);
   EXPECT_NE(merges("#version: 0.2\nt \u4eba\n", 1).find("lacks"), std::string::npos);
 
-  const auto vocabulary = [](const nlohmann::json& json, const std::string& list = kTiny) {
+  const auto vocabulary = [](const nlohmann::json& json, const std::string& list = kTinyMerges) {
     return input_error([&] { ClipTokenizer::from_vocabulary({"v.json", json.dump()}, {"m.txt", list}); });
   };
   nlohmann::json other = tiny_vocabulary();
@@ -163,7 +163,7 @@ TEST(ClipBpe, DamagedArchive) {
 }
 
 TEST(ClipBpe, AnyText) {
-  const ClipTokenizer clip = tiny();
+  const ClipTokenizer clip = tiny_clip();
   expect_any_text_survives(clip, clip.start(), clip.end());
   EXPECT_EQ(input_error([&] { clip.encode("walk \xe9 on"); }),
             "caption \"walk \": byte 5 is not UTF-8; save the text as UTF-8");

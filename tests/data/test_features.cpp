@@ -14,12 +14,11 @@
 namespace kg {
 namespace {
 
+using test::kLayout;
 using test::largest_distance;
 
-const std::filesystem::path kGolden = std::filesystem::path(KG_TEST_DIR) / "golden";
-
 // The same body as in make_motion_golden.py.
-Joints synthetic(int frames) {
+Joints synthetic_humanml3d(int frames) {
   Pose rest(kJoints);
   for (int j = 1; j < kJoints; ++j)
     rest[j] = rest[humanml3d().parents[j]] + humanml3d().rest_directions[j] * humanml3d().bone_lengths[j];
@@ -40,8 +39,6 @@ Joints synthetic(int frames) {
   }
   return joints;
 }
-
-constexpr FeatureLayout kLayout{kJoints};
 
 float at(const Tensor& features, int64_t row, int column) { return features.data<float>()[row * kFeatures + column]; }
 
@@ -77,7 +74,8 @@ Mirrored mirrored_column(int i) {
 }
 
 TEST(Features, EqualAnIndependentComputation) {
-  const Tensor features = joints_to_features(synthetic(150)), golden = read_npy(kGolden / "motion_features.npy");
+  const Tensor features = joints_to_features(synthetic_humanml3d(150)),
+               golden = read_npy(kGolden / "motion_features.npy");
   ASSERT_EQ(features.shape(), (Shape{149, kFeatures}));
   ASSERT_EQ(golden.shape(), (Shape{13, kFeatures}));
   for (int64_t row = 0; row < golden.size(0); ++row)
@@ -87,19 +85,19 @@ TEST(Features, EqualAnIndependentComputation) {
 
 TEST(Features, StatisticsEqualAnIndependentComputation) {
   StatisticsBuilder builder;
-  builder.add(joints_to_features(synthetic(150)));
+  builder.add(joints_to_features(synthetic_humanml3d(150)));
   const Tensor std = eval_statistics(builder.finish()).std, golden = read_npy(kGolden / "motion_eval_std.npy");
   for (int i = 0; i < kFeatures; ++i) EXPECT_NEAR(std.data<float>()[i] / golden.data<float>()[i], 1, 2e-6) << i;
 }
 
 TEST(Features, DoNotDependOnPlaceHeadingOrSize) {
-  const Joints joints = synthetic(60);
+  const Joints joints = synthetic_humanml3d(60);
   const Tensor a = joints_to_features(joints), b = joints_to_features(turned(joints, 2.1, {3, -7, 11}, 100));
   for (int64_t i = 0; i < a.numel(); ++i) ASSERT_NEAR(a.data<float>()[i], b.data<float>()[i], 2e-6) << i;
 }
 
 TEST(Features, GiveTheJointsBack) {
-  const Joints joints = canonical(synthetic(100));
+  const Joints joints = canonical(synthetic_humanml3d(100));
   const Tensor features = joints_to_features(joints);
   const Joints cut(joints.begin(), joints.end() - 1);
   EXPECT_LT(largest_distance(features_to_joints(features), cut), 5e-6);
@@ -107,7 +105,7 @@ TEST(Features, GiveTheJointsBack) {
 }
 
 TEST(Features, MirroredMotionMirrorsTheColumns) {
-  const Joints joints = canonical(synthetic(40));
+  const Joints joints = canonical(synthetic_humanml3d(40));
   // Encoded without uniform_skeleton(), whose left and right bones differ a little.
   const std::vector<Quat> headings = smooth_headings(joints);
   std::vector<Quat> reflected = headings;
@@ -150,7 +148,7 @@ TEST(Features, HandComputedRow) {
 TEST(Features, TurningThroughMinusZ) {
   // A rigid body that turns once around in 80 frames: rotation_between() changes sign on the way.
   Joints joints(120, Pose(kJoints));
-  const Joints rest = canonical(synthetic(1));
+  const Joints rest = canonical(synthetic_humanml3d(1));
   for (size_t t = 0; t < joints.size(); ++t) joints[t] = turned(rest, double(t) * 2 * M_PI / 80, {0, 0, 0}, 1)[0];
   const Tensor literal = joints_to_features(joints), repaired = joints_to_features(joints, {.continuous_yaw = true});
   int differing = 0;
@@ -197,11 +195,12 @@ TEST(Features, OfThePartsOfTheBody) {
 }
 
 TEST(Features, BadInput) {
-  Joints joints = synthetic(10);
+  Joints joints = synthetic_humanml3d(10);
   joints[4][kLeftKnee].y = std::nan("");
   EXPECT_EQ(input_error([&] { joints_to_features(joints); }), "joint left_knee is not finite in frame 4");
-  EXPECT_NE(input_error([&] { joints_to_features(synthetic(1)); }).find("at least 2 frames"), std::string::npos);
-  joints = synthetic(10);
+  EXPECT_NE(input_error([&] { joints_to_features(synthetic_humanml3d(1)); }).find("at least 2 frames"),
+            std::string::npos);
+  joints = synthetic_humanml3d(10);
   joints[3][kNeck] = joints[3][kSpine3];
   EXPECT_NE(input_error([&] { joints_to_features(joints); }).find("neck lies on its parent spine3 in frame 3"),
             std::string::npos);
@@ -210,7 +209,7 @@ TEST(Features, BadInput) {
 }
 
 TEST(Features, TensorsAndBack) {
-  const Joints joints = synthetic(5);
+  const Joints joints = synthetic_humanml3d(5);
   const Tensor tensor = to_tensor(joints);
   EXPECT_EQ(tensor.shape(), (Shape{5, kJoints, 3}));
   EXPECT_LT(largest_distance(to_joints(tensor), joints), 1e-6);

@@ -9,7 +9,7 @@
 namespace kg {
 namespace {
 
-void expect_drawable(const Body& body, const BodyPose& pose) {
+void expect_drawable(const Body& body, const DrawnPose& pose) {
   ASSERT_FALSE(body.limbs.empty());
   for (const Limb& limb : body.limbs) {
     for (const int end : {limb.a, limb.b}) {
@@ -22,7 +22,7 @@ void expect_drawable(const Body& body, const BodyPose& pose) {
 }
 
 // Of a body that faces +z, what is left lies at +x.
-void expect_sides(const Body& body, const BodyPose& pose) {
+void expect_sides(const Body& body, const DrawnPose& pose) {
   int sided = 0;
   for (const Limb& limb : body.limbs) {
     if (limb.side != BodySide::left && limb.side != BodySide::right) continue;
@@ -38,7 +38,7 @@ TEST(Figure, HumanMl3dHasHandsAndAFace) {
   for (int j = 1; j < kJoints; ++j)
     rest[j] = rest[humanml3d().parents[j]] + humanml3d().rest_directions[j] * humanml3d().bone_lengths[j];
   const Body body = body_of(humanml3d(), rest);
-  const BodyPose pose = body_pose(body, rest);
+  const DrawnPose pose = body_pose(body, rest);
   ASSERT_EQ(pose.size(), 27u);
   expect_drawable(body, pose);
   expect_sides(body, pose);
@@ -52,7 +52,7 @@ TEST(Figure, KitMlHasLimbsOfItsOwn) {
   const Joints joints = checked_metres({test::kit_rest()}, 12.5, kit_ml(), "test");
   EXPECT_NEAR(joints[0][0].y, 540 * .0015625, 1e-12);
   const Body body = body_of(kit_ml(), joints[0]);
-  const BodyPose pose = body_pose(body, joints[0]);
+  const DrawnPose pose = body_pose(body, joints[0]);
   ASSERT_EQ(pose.size(), 21u + 4 + 3);
   expect_drawable(body, pose);
   expect_sides(body, pose);
@@ -77,7 +77,7 @@ TEST(Figure, AnySkeletonHasABodyFromItsTree) {
   for (std::size_t j = 1; j < 8; ++j)
     rest[j] = rest[static_cast<std::size_t>(bird.parents[j])] + bird.rest_directions[j] * (.01 * bird.bone_lengths[j]);
   const Body body = body_of(bird, rest);
-  const BodyPose pose = body_pose(body, rest);
+  const DrawnPose pose = body_pose(body, rest);
   expect_drawable(body, pose);
   expect_sides(body, pose);
   EXPECT_EQ(body.limbs.size(), 7u + 2);                          // the bones, and two for the head

@@ -34,7 +34,7 @@ class FileTest : public testing::Test {
 };
 
 template <class F>
-std::pair<int, std::string> error_of(F&& call) {
+std::pair<int, std::string> code_and_message(F&& call) {
   try {
     call();
   } catch (const Error& e) {
@@ -79,7 +79,7 @@ TEST_F(FileTest, FullDiskLeavesNothing) {
   low.rlim_cur = 1000;
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   setrlimit(RLIMIT_FSIZE, &low);
-  const auto [code, text] = error_of([&] { write_file_atomically(folder_ / "x", std::string(5000, 'a')); });
+  const auto [code, text] = code_and_message([&] { write_file_atomically(folder_ / "x", std::string(5000, 'a')); });
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   EXPECT_EQ(code, 1);
@@ -89,14 +89,14 @@ TEST_F(FileTest, FullDiskLeavesNothing) {
 }
 
 TEST_F(FileTest, BadTargets) {
-  EXPECT_EQ(error_of([&] { write_file_atomically(folder_ / "no" / "x", "a"); }).first, 1);
+  EXPECT_EQ(code_and_message([&] { write_file_atomically(folder_ / "no" / "x", "a"); }).first, 1);
   fs::create_directory(folder_ / "dir");
-  EXPECT_EQ(error_of([&] { write_file_atomically(folder_ / "dir", "a"); }).first, 1);
-  EXPECT_EQ(error_of([&] { write_file_atomically("/dev/null", "a"); }).first, 1);
+  EXPECT_EQ(code_and_message([&] { write_file_atomically(folder_ / "dir", "a"); }).first, 1);
+  EXPECT_EQ(code_and_message([&] { write_file_atomically("/dev/null", "a"); }).first, 1);
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
   if (::geteuid() != 0) {
     fs::permissions(folder_ / "dir", fs::perms::owner_read | fs::perms::owner_exec);
-    EXPECT_EQ(error_of([&] { write_file_atomically(folder_ / "dir" / "x", "a"); }).first, 1);
+    EXPECT_EQ(code_and_message([&] { write_file_atomically(folder_ / "dir" / "x", "a"); }).first, 1);
   }
   EXPECT_EQ(names(), std::vector<std::string>{"dir"});
 }
@@ -111,14 +111,14 @@ TEST_F(FileTest, ASymbolicLinkStaysALink) {
 
 TEST_F(FileTest, BadReads) {
   write_file_atomically(folder_ / "x", "12345");
-  const auto [long_code, long_text] = error_of([&] { read_file(folder_ / "x", 4); });
+  const auto [long_code, long_text] = code_and_message([&] { read_file(folder_ / "x", 4); });
   EXPECT_EQ(long_code, 3);
   EXPECT_NE(long_text.find("has 5 bytes, at most 4"), std::string::npos) << long_text;
-  const auto [missing_code, missing_text] = error_of([&] { read_file(folder_ / "nope", 4); });
+  const auto [missing_code, missing_text] = code_and_message([&] { read_file(folder_ / "nope", 4); });
   EXPECT_EQ(missing_code, 3);
   EXPECT_NE(missing_text.find("No such file"), std::string::npos) << missing_text;
-  EXPECT_EQ(error_of([&] { read_file(folder_, 4); }).first, 3);
-  EXPECT_EQ(error_of([&] { read_file("/dev/zero", 100); }).first, 3);  // endless, without a size
+  EXPECT_EQ(code_and_message([&] { read_file(folder_, 4); }).first, 3);
+  EXPECT_EQ(code_and_message([&] { read_file("/dev/zero", 100); }).first, 3);  // endless, without a size
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // A body that rocks, turns and walks; `kind` makes clips differ.
-Joints motion(int frames, int kind) {
+Joints swaying_motion(int frames, int kind) {
   Pose rest(kJoints);
   for (int j = 1; j < kJoints; ++j)
     rest[j] = rest[humanml3d().parents[j]] + humanml3d().rest_directions[j] * humanml3d().bone_lengths[j];
@@ -38,13 +38,13 @@ Caption caption(const std::string& text, double start = 0, double end = 0) {
   return {text, tag_caption(text), start, end};
 }
 
-std::vector<Clip> clips(int count) {
+std::vector<Clip> some_clips(int count) {
   std::vector<Clip> list;
   for (int i = 0; i < count; ++i)
     list.push_back({"clip" + std::to_string(i),
                     "file" + std::to_string(i / 2),
                     "",
-                    motion(60 + i, i),
+                    swaying_motion(60 + i, i),
                     {caption("a person turns left")},
                     {caption("a person turns right")}});
   return list;
@@ -62,7 +62,7 @@ std::string bytes_of_folder(const fs::path& root) {
 // A folder in the layout, for bad input to be put in.
 class Layout : public testing::Test {
  protected:
-  void SetUp() override { write_humanml3d(root(), clips(12), {.seed = 1}); }
+  void SetUp() override { write_humanml3d(root(), some_clips(12), {.seed = 1}); }
   fs::path root() const { return folder_ / "set"; }
   std::string error(const char* split = "all") const {
     return input_error([&] { load_humanml3d(root(), split); });
@@ -80,7 +80,7 @@ TEST_F(Layout, IsReadBack) {
   EXPECT_EQ(all.items[0].captions[0].text, "a person turns left");
   EXPECT_EQ(all.items[1].captions[0].text, "a person turns right");
   EXPECT_EQ(all.items[1].captions[0].tokens[3], "right/ADV");
-  const Tensor expected = joints_to_features(motion(60, 0), {.continuous_yaw = true});
+  const Tensor expected = joints_to_features(swaying_motion(60, 0), {.continuous_yaw = true});
   EXPECT_EQ(all.items[0].features.to_vector(), expected.to_vector());
   const Tensor joints = read_npy(root() / "new_joints" / "clip0.npy");
   EXPECT_EQ(joints.to_vector(), to_tensor(features_to_joints(expected)).to_vector());
@@ -211,9 +211,9 @@ TEST(WriteHumanML3D, SameSeedSameBytesForAnyThreads) {
   const TemporaryFolder folder;
   const int before = threads();
   set_threads(1);
-  write_humanml3d(folder / "a", clips(9), {.seed = 7});
+  write_humanml3d(folder / "a", some_clips(9), {.seed = 7});
   set_threads(4);
-  write_humanml3d(folder / "b/", clips(9), {.seed = 7});
+  write_humanml3d(folder / "b/", some_clips(9), {.seed = 7});
   set_threads(before);
   EXPECT_EQ(bytes_of_folder(folder / "a"), bytes_of_folder(folder / "b"));
 }
@@ -237,12 +237,12 @@ TEST(WriteHumanML3D, SharesOfSplitsAndStability) {
 
 TEST(WriteHumanML3D, NothingHalfWritten) {
   const TemporaryFolder folder;
-  std::vector<Clip> list = clips(5);
+  std::vector<Clip> list = some_clips(5);
   list[4].joints[3][kHead].x = NAN;
   EXPECT_EQ(input_error([&] { write_humanml3d(folder / "set", list); }),
             "clip clip4: joint head is not finite in frame 3");
   EXPECT_TRUE(fs::is_empty(folder.path()));
-  list = clips(2);
+  list = some_clips(2);
   list[1].name = "Mclip0";
   EXPECT_NE(input_error([&] { write_humanml3d(folder / "set", list); }).find("Mclip0"), std::string::npos);
   EXPECT_TRUE(fs::is_empty(folder.path()));
@@ -254,16 +254,16 @@ TEST(WriteHumanML3D, ReplacesOnlyDataSets) {
   std::ofstream(folder / "home" / "letter.txt") << "dear";
   const auto refused = [&](const char* name, bool overwrite, ErrorCode code, const std::string& mention) {
     const std::string message =
-        error_of(code, [&] { write_humanml3d(folder / name, clips(3), {.overwrite = overwrite}); });
+        error_of(code, [&] { write_humanml3d(folder / name, some_clips(3), {.overwrite = overwrite}); });
     EXPECT_NE(message.find(mention), std::string::npos) << message;
   };
   refused("home", false, ErrorCode::usage, "not empty");
   refused("home", true, ErrorCode::usage, "not replaced");
   refused("home/letter.txt", true, ErrorCode::runtime, "is a file");
   EXPECT_TRUE(fs::exists(folder / "home" / "letter.txt"));
-  write_humanml3d(folder / "set", clips(6));
+  write_humanml3d(folder / "set", some_clips(6));
   refused("set", false, ErrorCode::usage, "--force");
-  EXPECT_EQ(write_humanml3d(folder / "set", clips(3), {.overwrite = true}).clips, 6);
+  EXPECT_EQ(write_humanml3d(folder / "set", some_clips(3), {.overwrite = true}).clips, 6);
   EXPECT_EQ(read_split(folder / "set", "all").size(), 6u);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 2);
 }

@@ -20,7 +20,7 @@ using test::largest_distance;
 constexpr int kKitFeatures = 251;
 
 // The same body as in make_kit_golden.py.
-Joints synthetic(int frames) {
+Joints synthetic_kit(int frames) {
   const Skeleton& kit = kit_ml();
   const int joints = kit.joints();
   Pose rest(21);
@@ -56,7 +56,7 @@ class Kit : public testing::Test {
       }
   }
 
-  Tensor features_ = joints_to_features(synthetic(92), {}, kit_ml());
+  Tensor features_ = joints_to_features(synthetic_kit(92), {}, kit_ml());
 
  private:
   std::map<std::string, Tensor> golden_ = read_npz(KG_TEST_DIR "/golden/kit.npz");
@@ -65,7 +65,7 @@ class Kit : public testing::Test {
 TEST_F(Kit, FeaturesEqualAnIndependentComputation) {
   ASSERT_EQ(features_.shape(), (Shape{91, kKitFeatures}));
   expect_rows(features_, "features", 2e-6);
-  const Joints mirrored = mirror_joints(synthetic(92), kit_ml());
+  const Joints mirrored = mirror_joints(synthetic_kit(92), kit_ml());
   expect_rows(joints_to_features(mirrored, {}, kit_ml()), "mirrored", 2e-6);
 }
 
@@ -80,7 +80,7 @@ TEST_F(Kit, JointsComeBackInBothWays) {
   const Joints by_position = features_to_joints(features_, kit_ml());
   expect_rows(to_tensor(by_position), "joints", 5e-5);
   expect_rows(to_tensor(features_to_joints_by_rotation(features_, kit_ml())), "joints_by_rotation", 5e-5);
-  const Joints global = canonical(synthetic(92), kit_ml());
+  const Joints global = canonical(synthetic_kit(92), kit_ml());
   EXPECT_LT(largest_distance(by_position, Joints(global.begin(), global.end() - 1)), .01);  // of 1000 units
   EXPECT_LT(largest_distance(to_joints(to_tensor(by_position), kit_ml()), by_position), 1e-3);
 }
@@ -104,9 +104,10 @@ TEST_F(Kit, StatisticsEqualAnIndependentComputation) {
 }
 
 TEST_F(Kit, IsNotHumanML3D) {
-  EXPECT_NE(
-      input_error([] { joints_to_features(synthetic(10)); }).find("frame 0 has 21 joints, skeleton humanml3d has 22"),
-      std::string::npos);
+  EXPECT_NE(input_error([] {
+              joints_to_features(synthetic_kit(10));
+            }).find("frame 0 has 21 joints, skeleton humanml3d has 22"),
+            std::string::npos);
   EXPECT_NE(input_error([] {
               to_joints(Tensor::zeros({4, 22, 3}), kit_ml());
             }).find("(frames, 21, 3)"),
@@ -116,14 +117,14 @@ TEST_F(Kit, IsNotHumanML3D) {
   EXPECT_THROW(StatisticsBuilder().add(features_), Error);
   const Statistics other{Tensor::zeros({kFeatures}), Tensor::ones({kFeatures})};
   EXPECT_THROW(normalize_features(features_, other), Error);
-  EXPECT_NE(input_error([] { mirror_joints(synthetic(2)); }).find("21 joints"), std::string::npos);
+  EXPECT_NE(input_error([] { mirror_joints(synthetic_kit(2)); }).find("21 joints"), std::string::npos);
 }
 
 TEST(KitSet, IsKnownByItsWidthAndHasItsOwnLengths) {
   const TemporaryFolder folder;
   std::vector<Clip> clips;
   for (const int rows : {23, 24, 90}) {
-    const Joints motion = synthetic(92);
+    const Joints motion = synthetic_kit(92);
     clips.push_back({"clip" + std::to_string(rows),
                      std::to_string(rows),
                      "",

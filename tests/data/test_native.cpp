@@ -23,7 +23,7 @@ using test::stick_skeleton;
 
 Skeleton stick(bool lengths = false) { return parse_skeleton(stick_skeleton(lengths), "stick.json"); }
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
+std::string replaced_everywhere(std::string text, const std::string& from, const std::string& to) {
   for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
     text.replace(at, from.size(), to);
   return text;
@@ -49,14 +49,15 @@ TEST(Native, WhatDoesNotFit) {
     return input_error([&] { native_motion(parse_bvh(text, "x.bvh"), stick(), "x.bvh"); });
   };
   const std::string good = stick_bvh(30, 30, 0);
-  const std::string missing = error(replaced(good, "Toe", "Tip"));
+  const std::string missing = error(replaced_everywhere(good, "Toe", "Tip"));
   EXPECT_NE(missing.find("x.bvh: skeleton stick has joints that the file does not have: ToeL, ToeR"), std::string::npos)
       << missing;
   EXPECT_NE(missing.find("The file has World, Hips"), std::string::npos) << missing;
-  EXPECT_NE(
-      error(replaced(good, "OFFSET 0 45 0", "OFFSET 0 0 0")).find("joint Chest lies on its parent Hips in frame 0"),
-      std::string::npos);
-  EXPECT_NE(error(replaced(good, "OFFSET 0 -80 0", "OFFSET 0 80 0")).find("the root is below the feet in 30 of 30"),
+  EXPECT_NE(error(replaced_everywhere(good, "OFFSET 0 45 0", "OFFSET 0 0 0"))
+                .find("joint Chest lies on its parent Hips in frame 0"),
+            std::string::npos);
+  EXPECT_NE(error(replaced_everywhere(good, "OFFSET 0 -80 0", "OFFSET 0 80 0"))
+                .find("the root is below the feet in 30 of 30"),
             std::string::npos);
 }
 

@@ -11,14 +11,8 @@
 namespace kg {
 namespace {
 
-std::string golden(const std::string& name) {
-  return read_file(std::filesystem::path(KG_TEST_DIR) / "golden/formats" / name, 1 << 20);
-}
-
-void expect_error(const std::string& bytes, const std::string& part) {
-  const std::string message = input_error([&] { read_npz_bytes(bytes, "set.npz"); });
-  EXPECT_NE(message.find(part), std::string::npos) << message;
-  EXPECT_EQ(message.find("set.npz: "), 0u) << message;
+void expect_npz_error(const std::string& bytes, const std::string& part) {
+  expect_input_error([&] { read_npz_bytes(bytes, "set.npz"); }, "set.npz: ", part);
 }
 
 // `bytes` with the little-endian number of `width` bytes at `at` replaced.
@@ -29,7 +23,7 @@ std::string patched(std::string bytes, size_t at, int width, uint64_t value) {
 
 TEST(Npz, ReadsStoredAndCompressedArchives) {
   for (const std::string name : {"stored.npz", "deflated.npz"}) {
-    const auto arrays = read_npz_bytes(golden(name), name);
+    const auto arrays = read_npz_bytes(golden_bytes("formats/" + std::string(name)), name);
     ASSERT_EQ(arrays.size(), 3u);
     EXPECT_EQ(arrays.at("matrix").shape(), (Shape{2, 3}));
     EXPECT_EQ(arrays.at("matrix").to_vector()[1], -1.25);
@@ -37,7 +31,7 @@ TEST(Npz, ReadsStoredAndCompressedArchives) {
     EXPECT_EQ(arrays.at("long").dtype(), Dtype::f64);
     EXPECT_EQ(arrays.at("long").to_vector(), std::vector<double>(60, 0));
   }
-  EXPECT_EQ(read_npz_bytes(golden("zip64.npz"), "zip64").at("matrix").to_vector()[4], 1048576);
+  EXPECT_EQ(read_npz_bytes(golden_bytes("formats/zip64.npz"), "zip64").at("matrix").to_vector()[4], 1048576);
 }
 
 TEST(Npz, RoundTrips) {
@@ -74,47 +68,49 @@ TEST(Npz, NamesWhatIsWrong) {
   const size_t entry = 35 + npy.size(), end = good.size() - 22;
   EXPECT_EQ(read_npz_bytes(good, "good").size(), 1u);
   EXPECT_EQ(read_npz_bytes(patched(good, end + 20, 2, 3) + "bye", "comment").size(), 1u);
-  expect_error(patched(good, 35 + 130, 1, 7), "member a.npy is damaged: its CRC is");
-  expect_error(patched(good, entry + 10, 2, 12), "compression method 12");
-  expect_error(patched(good, entry + 8, 2, 1), "member a.npy is encrypted");
-  expect_error(patched(good, entry + 20, 4, 1 << 20), "ends beyond the end of the archive");
-  expect_error(patched(good, entry + 24, 4, 10), "is stored, but its two sizes differ");
-  expect_error(patched(good, entry + 42, 4, 5), "has no local header at byte 5");
-  expect_error(patched(good, end + 10, 2, 2), "cannot hold 2 members");
-  expect_error(patched(good, end + 10, 2, 0), "holds more than its 0 members");
-  expect_error(patched(good, end + 16, 4, 1 << 30), "directory lies beyond the end");
-  expect_error(good.substr(0, good.size() - 1), "no end record");
-  expect_error(zip_bytes({{"a.txt", "x"}}), "member a.txt is not an array");
-  expect_error(zip_bytes({{"a.npy", npy}, {"a.npy", npy}}), "array a appears twice");
-  expect_error(zip_bytes({{"a.npy", "x"}}), "a.npy, byte 0: not a NumPy array");
-  expect_error("<html>", "a web page");
-  expect_error(golden("f4_v1.npy"), "a NumPy array (.npy)");
+  expect_npz_error(patched(good, 35 + 130, 1, 7), "member a.npy is damaged: its CRC is");
+  expect_npz_error(patched(good, entry + 10, 2, 12), "compression method 12");
+  expect_npz_error(patched(good, entry + 8, 2, 1), "member a.npy is encrypted");
+  expect_npz_error(patched(good, entry + 20, 4, 1 << 20), "ends beyond the end of the archive");
+  expect_npz_error(patched(good, entry + 24, 4, 10), "is stored, but its two sizes differ");
+  expect_npz_error(patched(good, entry + 42, 4, 5), "has no local header at byte 5");
+  expect_npz_error(patched(good, end + 10, 2, 2), "cannot hold 2 members");
+  expect_npz_error(patched(good, end + 10, 2, 0), "holds more than its 0 members");
+  expect_npz_error(patched(good, end + 16, 4, 1 << 30), "directory lies beyond the end");
+  expect_npz_error(good.substr(0, good.size() - 1), "no end record");
+  expect_npz_error(zip_bytes({{"a.txt", "x"}}), "member a.txt is not an array");
+  expect_npz_error(zip_bytes({{"a.npy", npy}, {"a.npy", npy}}), "array a appears twice");
+  expect_npz_error(zip_bytes({{"a.npy", "x"}}), "a.npy, byte 0: not a NumPy array");
+  expect_npz_error("<html>", "a web page");
+  expect_npz_error(golden_bytes("formats/f4_v1.npy"), "a NumPy array (.npy)");
 }
 
 TEST(Npz, RefusesDecompressionBombs) {
-  const std::string deflated = golden("deflated.npz");
+  const std::string deflated = golden_bytes("formats/deflated.npz");
   const size_t entry = deflated.find("PK\1\2");
   ASSERT_NE(entry, std::string::npos);
-  expect_error(patched(deflated, entry + 24, 4, 1u << 31), "impossible for");
-  expect_error(patched(deflated, entry + 24, 4, 200), "does not unpack to its 200 bytes");
-  expect_error(patched(deflated, entry + 24, 4, 100), "does not unpack to its 100 bytes");
+  expect_npz_error(patched(deflated, entry + 24, 4, 1u << 31), "impossible for");
+  expect_npz_error(patched(deflated, entry + 24, 4, 200), "does not unpack to its 200 bytes");
+  expect_npz_error(patched(deflated, entry + 24, 4, 100), "does not unpack to its 100 bytes");
   // Two entries of the directory for the same bytes.
   const std::string npy = npy_bytes(Tensor::zeros({2}));
   const std::string two = zip_bytes({{"a.npy", npy}, {"b.npy", npy}});
   const size_t second = two.rfind("PK\1\2");
-  expect_error(patched(two, second + 42, 4, 0), "two parts of the archive overlap");
+  expect_npz_error(patched(two, second + 42, 4, 0), "two parts of the archive overlap");
   // 2 MB of "packed" bytes may claim at most 2^30 + 64 * 2 MB.
   std::string large = zip_bytes({{"a.npy", std::string(2 << 20, '\0')}});
   const size_t large_entry = large.rfind("PK\1\2");
   large = patched(patched(large, large_entry + 10, 2, 8), large_entry + 24, 4, 2'000'000'000);
-  expect_error(large, "would unpack to 2000000000");
+  expect_npz_error(large, "would unpack to 2000000000");
 }
 
 TEST(Npz, SurvivesEveryCutAndEveryByte) {
   const ParseFunction parse = [](const std::string& bytes) { read_npz_bytes(bytes, "damaged"); };
   for (const std::string name : {"deflated.npz", "zip64.npz"}) {
-    expect_prefixes_refused(parse, golden(name), golden(name).size());
-    EXPECT_GT(survive_corruption(parse, golden(name)), 0);  // dates and attributes are not read
+    expect_prefixes_refused(parse, golden_bytes("formats/" + std::string(name)),
+                            golden_bytes("formats/" + std::string(name)).size());
+    EXPECT_GT(survive_corruption(parse, golden_bytes("formats/" + std::string(name))),
+              0);  // dates and attributes are not read
   }
 }
 

@@ -15,10 +15,6 @@ namespace {
 using namespace std::string_literals;
 using Kind = PickleValue::Kind;
 
-std::string golden(const std::string& name) {
-  return read_file(std::filesystem::path(KG_TEST_DIR) / "golden/archives" / name, 1 << 20);
-}
-
 // A value as Python would print it, roughly.
 std::string text_of(const PickleValue& v, int depth = 0) {
   if (depth > 20) return "...";
@@ -75,10 +71,8 @@ std::string text_of(const PickleValue& v, int depth = 0) {
 }
 std::string parsed(const std::string& bytes) { return text_of(*parse_pickle(bytes, "test").root); }
 
-void expect_error(const std::string& bytes, const std::string& part) {
-  const std::string message = input_error([&] { parse_pickle(bytes, "a.pkl"); });
-  EXPECT_NE(message.find(part), std::string::npos) << message;
-  EXPECT_EQ(message.find("a.pkl"), 0u) << message;
+void expect_pickle_error(const std::string& bytes, const std::string& part) {
+  expect_input_error([&] { parse_pickle(bytes, "a.pkl"); }, "a.pkl", part);
 }
 
 TEST(Pickle, ReadsEveryProtocol) {
@@ -90,7 +84,7 @@ TEST(Pickle, ReadsEveryProtocol) {
       "['again', 7], {'z': 1, 'y': 2}, {'a': 2}, numpy.core.multiarray.scalar(numpy.dtype(";
   for (int protocol = 0; protocol < 6; ++protocol) {
     const std::string name = "values_" + std::to_string(protocol) + ".pkl";
-    const Pickle pickle = parse_pickle(golden(name), name);
+    const Pickle pickle = parse_pickle(golden_bytes("archives/" + std::string(name)), name);
     const std::string text = text_of(*pickle.root);
     EXPECT_EQ(text.find(before), 0u) << name << ' ' << text;
     const std::string bytes = "b'" +
@@ -102,7 +96,7 @@ TEST(Pickle, ReadsEveryProtocol) {
     EXPECT_EQ(text.find(bytes), before.size()) << name << ' ' << text;
     EXPECT_EQ(text.find(after), before.size() + bytes.size()) << name << ' ' << text;
     EXPECT_TRUE(text.ends_with(", big]")) << name << ' ' << text;
-    EXPECT_EQ(pickle.end, golden(name).size());
+    EXPECT_EQ(pickle.end, golden_bytes("archives/" + std::string(name)).size());
     const auto& items = pickle.root->items;
     EXPECT_EQ(items[27], items[28]) << "a shared list is one value";
   }
@@ -160,41 +154,42 @@ TEST(Pickle, RefusesMaliceByName) {
   const TemporaryFolder folder;
   const std::string command = "touch " + (folder / "run").string();
   const std::string text = "S'" + command + "'\n";
-  expect_error("cos\nsystem\n(" + text + "tR.", "a.pkl, byte 0: the pickle asks for os.system, which is not among");
-  expect_error("(" + text + "ios\nsystem\n.", "asks for os.system");
-  expect_error("(cposix\nsystem\n" + text + "o.", "asks for posix.system");
-  expect_error(
+  expect_pickle_error("cos\nsystem\n(" + text + "tR.",
+                      "a.pkl, byte 0: the pickle asks for os.system, which is not among");
+  expect_pickle_error("(" + text + "ios\nsystem\n.", "asks for os.system");
+  expect_pickle_error("(cposix\nsystem\n" + text + "o.", "asks for posix.system");
+  expect_pickle_error(
       "\x80\x04\x8c\x08"
       "builtins\x8c\x04"
       "eval\x93" +
           text + "\x85R.",
       "byte 18: the pickle asks for builtins.eval");
-  expect_error("c__builtin__\nexec\n(" + text + "tR.", "asks for builtins.exec");
-  expect_error("cbuiltins\ngetattr\n(N" + text + "tR.", "asks for builtins.getattr");
-  expect_error("csubprocess\nPopen\n(" + text + "tR.", "asks for subprocess.Popen");
-  expect_error("cnumpy\nload\n(" + text + "tR.", "asks for numpy.load");
-  expect_error("ctorch\nload\n(" + text + "tR.", "asks for torch.load");
-  expect_error("ctorch.hub\nload_Storage\n.", "asks for torch.hub.load_Storage");
-  expect_error("ccollections\nOrderedDict.__init__\n)R.", "asks for collections.OrderedDict.__init__");
+  expect_pickle_error("c__builtin__\nexec\n(" + text + "tR.", "asks for builtins.exec");
+  expect_pickle_error("cbuiltins\ngetattr\n(N" + text + "tR.", "asks for builtins.getattr");
+  expect_pickle_error("csubprocess\nPopen\n(" + text + "tR.", "asks for subprocess.Popen");
+  expect_pickle_error("cnumpy\nload\n(" + text + "tR.", "asks for numpy.load");
+  expect_pickle_error("ctorch\nload\n(" + text + "tR.", "asks for torch.load");
+  expect_pickle_error("ctorch.hub\nload_Storage\n.", "asks for torch.hub.load_Storage");
+  expect_pickle_error("ccollections\nOrderedDict.__init__\n)R.", "asks for collections.OrderedDict.__init__");
   // Inside the state that an innocent object is given, deep in containers, after the memo has been filled.
-  expect_error(
+  expect_pickle_error(
       "cargparse\nNamespace\n)R}(U\x01"
       "a]cos\nsystem\n(" +
           text + "tRaub.",
       "asks for os.system");
-  expect_error("(lp0\n(dp1\nS'k'\n(lp2\ng0\nacos\nsystem\n(" + text + "tRa.", "asks for os.system");
-  expect_error("cos\x01\n\xffsystem\n.", "asks for os?.?system");
+  expect_pickle_error("(lp0\n(dp1\nS'k'\n(lp2\ng0\nacos\nsystem\n(" + text + "tRa.", "asks for os.system");
+  expect_pickle_error("cos\x01\n\xffsystem\n.", "asks for os?.?system");
   // A name that is made at run time, and a call of what is not a name.
-  expect_error("U\x02os\xffU\x06system\x93.", "opcode 255");
-  expect_error(
+  expect_pickle_error("U\x02os\xffU\x06system\x93.", "opcode 255");
+  expect_pickle_error(
       "U\x02os"
       "U\x06system\x93"
       "U\x01"
       "a\x85R.",
       "byte 12: the pickle asks for os.system");
-  expect_error("](" + text + "tR.", "the pickle calls a list");
-  expect_error("\x82\x01.", "opcode 130");  // the extension registry
-  expect_error(
+  expect_pickle_error("](" + text + "tR.", "the pickle calls a list");
+  expect_pickle_error("\x82\x01.", "opcode 130");  // the extension registry
+  expect_pickle_error(
       "K\x01"
       "Q)R.",
       "calls a stored object");
@@ -202,36 +197,36 @@ TEST(Pickle, RefusesMaliceByName) {
 }
 
 TEST(Pickle, NamesWhatIsWrong) {
-  expect_error("", "a pickle is missing at byte 0");
-  expect_error("\x80\x09N.", "protocol 9");
-  expect_error(".", "ends with 0 values");
-  expect_error("NN.", "ends with 2 values");
-  expect_error("(N.", "ends with 1 values, expected one");
-  expect_error("0.", "a value is missing");
-  expect_error("t.", "a mark is missing");
-  expect_error("h\x05.", "nothing is stored under 5");
-  expect_error("I12x\n.", "'12x' is not a number");
-  expect_error("Fx\n.", "'x' is not a number");
-  expect_error("F1.5", "a line does not end");
-  expect_error("Sabc\n.", "no quotes or a bad escape");
-  expect_error("V\\ud\n.", "a bad escape");
-  expect_error("S'\\q'\n.", "a bad escape");
-  expect_error(
+  expect_pickle_error("", "a pickle is missing at byte 0");
+  expect_pickle_error("\x80\x09N.", "protocol 9");
+  expect_pickle_error(".", "ends with 0 values");
+  expect_pickle_error("NN.", "ends with 2 values");
+  expect_pickle_error("(N.", "ends with 1 values, expected one");
+  expect_pickle_error("0.", "a value is missing");
+  expect_pickle_error("t.", "a mark is missing");
+  expect_pickle_error("h\x05.", "nothing is stored under 5");
+  expect_pickle_error("I12x\n.", "'12x' is not a number");
+  expect_pickle_error("Fx\n.", "'x' is not a number");
+  expect_pickle_error("F1.5", "a line does not end");
+  expect_pickle_error("Sabc\n.", "no quotes or a bad escape");
+  expect_pickle_error("V\\ud\n.", "a bad escape");
+  expect_pickle_error("S'\\q'\n.", "a bad escape");
+  expect_pickle_error(
       "}K\x01"
       "a.",
       "adds items to a dict");
-  expect_error("]K\x01K\x02s.", "sets keys of a list");
-  expect_error("}(K\x01u.", "a key has no value");
-  expect_error("]Nb.", "gives attributes to a list");
-  expect_error("cbuiltins\nset\nNR.", "the arguments of builtins.set are a None");
-  expect_error("cbuiltins\nset\nN\x85R.", "a set is made from a None");
-  expect_error(
+  expect_pickle_error("]K\x01K\x02s.", "sets keys of a list");
+  expect_pickle_error("}(K\x01u.", "a key has no value");
+  expect_pickle_error("]Nb.", "gives attributes to a list");
+  expect_pickle_error("cbuiltins\nset\nNR.", "the arguments of builtins.set are a None");
+  expect_pickle_error("cbuiltins\nset\nN\x85R.", "a set is made from a None");
+  expect_pickle_error(
       "ccollections\nOrderedDict\n]N\x85"
       "a\x85R.",
       "made from what are not pairs");
-  expect_error("c_codecs\nencode\n(V\\u0100\nU\x06latin1tR.", "characters beyond 255");
-  expect_error("\x96\x01\x00\x00\x00\x00\x00\x00\x80x."s, "are needed, 2 are left");
-  expect_error("c" + std::string(600, 'a') + "\nb\n.", "a name of 601 bytes");
+  expect_pickle_error("c_codecs\nencode\n(V\\u0100\nU\x06latin1tR.", "characters beyond 255");
+  expect_pickle_error("\x96\x01\x00\x00\x00\x00\x00\x00\x80x."s, "are needed, 2 are left");
+  expect_pickle_error("c" + std::string(600, 'a') + "\nb\n.", "a name of 601 bytes");
   const TemporaryFolder folder;
   const auto read = [&](const std::string& bytes) {
     write_file_atomically(folder / "a.pkl", bytes);
@@ -244,15 +239,15 @@ TEST(Pickle, NamesWhatIsWrong) {
 
 // Claims of size are held against the file before anything is allocated; copies by calls are bounded by its length.
 TEST(Pickle, BoundsMemory) {
-  expect_error(
+  expect_pickle_error(
       "X\xff\xff\xff\x7f"
       "abc.",
       "2147483647 bytes are needed, 4 are left");
-  expect_error("\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", "18446744073709551615 bytes are needed");
+  expect_pickle_error("\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", "18446744073709551615 bytes are needed");
   std::string copies = "cbuiltins\nset\nq\x02(" + std::string(2000, 'N') + "lq\x01";
   for (int i = 0; i < 2000; ++i) copies += "h\x02h\x01\x85R0";
-  expect_error(copies + ".", "repeats its own parts too often");
-  expect_error(std::string((1 << 23) + 1, ']'), "more than 8388608 values");
+  expect_pickle_error(copies + ".", "repeats its own parts too often");
+  expect_pickle_error(std::string((1 << 23) + 1, ']'), "more than 8388608 values");
   EXPECT_EQ(parsed(std::string(1 << 20, '(') + std::string(1 << 20, '0') + "N."), "None");  // deep, not recursive
   const std::string nested = std::string(1 << 20, ']') + std::string((1 << 20) - 1, 'a') + ".";
   EXPECT_EQ(parse_pickle(nested, "nested").root->items.size(), 1u);
@@ -261,8 +256,9 @@ TEST(Pickle, BoundsMemory) {
 TEST(Pickle, SurvivesEveryCutAndEveryByte) {
   const ParseFunction parse = [](const std::string& bytes) { parse_pickle(bytes, "damaged"); };
   for (const char* name : {"values_0.pkl", "values_2.pkl", "values_5.pkl"}) {
-    expect_prefixes_refused(parse, golden(name), golden(name).size());
-    EXPECT_GT(survive_corruption(parse, golden(name)), 0);
+    expect_prefixes_refused(parse, golden_bytes("archives/" + std::string(name)),
+                            golden_bytes("archives/" + std::string(name)).size());
+    EXPECT_GT(survive_corruption(parse, golden_bytes("archives/" + std::string(name))), 0);
   }
 }
 

@@ -265,7 +265,7 @@ TEST(Drawing, TheCameraTouchesTheMotion) {
 TEST(Drawing, LimbsHaveTheirOutline) {
   // All points in one place: what is seen is the largest ball. The camera is so far away that perspective is none.
   const Body body = body_of(humanml3d(), {});
-  BodyPose pose(kJoints + 5);
+  DrawnPose pose(kJoints + 5);
   Camera camera{{0, 0, 1000}, {1, 0, 0}, {0, 1, 0}, {0, 0, -1}, 1000 * 200., {100, 60}};
   Image image(200, 120, {0, 0, 0});
   SceneStyle style;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kClips = 600;
 
-const std::vector<ProceduralClip>& clips() {
+const std::vector<ProceduralClip>& made_clips() {
   static const std::vector<ProceduralClip> all = [] {
     std::vector<ProceduralClip> made;
     for (int i = 0; i < kClips; ++i) made.push_back(make_procedural_clip(7, i));
@@ -25,7 +25,7 @@ const std::vector<ProceduralClip>& clips() {
   return all;
 }
 
-std::string name_of(int i) { return "clip " + std::to_string(i) + ": " + describe(clips()[i].parameters); }
+std::string clip_name(int i) { return "clip " + std::to_string(i) + ": " + describe(made_clips()[i].parameters); }
 
 bool same_bytes(const Joints& a, const Joints& b) { return a == b; }
 
@@ -56,32 +56,32 @@ TEST(Procedural, EasingIsSmoothAndTracksMeetTheirKeys) {
 
 TEST(Procedural, EveryClipHasALegalLengthAndStartsAtTheOriginFacingForward) {
   for (int i = 0; i < kClips; ++i) {
-    const Joints& joints = clips()[i].joints;
-    ASSERT_GE(joints.size(), 41u) << name_of(i);
-    ASSERT_LE(joints.size(), 197u) << name_of(i);
+    const Joints& joints = made_clips()[i].joints;
+    ASSERT_GE(joints.size(), 41u) << clip_name(i);
+    ASSERT_LE(joints.size(), 197u) << clip_name(i);
     const Pose& p = joints[0];
     EXPECT_NEAR(p[kPelvis].x, 0, 1e-12);
     EXPECT_NEAR(p[kPelvis].z, 0, 1e-12);
     const Vec3 left = p[kLeftHip] - p[kRightHip] + (p[kLeftShoulder] - p[kRightShoulder]);
-    EXPECT_GT(left.x, 0.3) << name_of(i);
-    EXPECT_NEAR(left.z, 0, 1e-9) << name_of(i);
+    EXPECT_GT(left.x, 0.3) << clip_name(i);
+    EXPECT_NEAR(left.z, 0, 1e-9) << clip_name(i);
   }
 }
 
 TEST(Procedural, BonesKeepTheTargetLengths) {
   for (int i = 0; i < kClips; ++i)
-    for (const Pose& pose : clips()[i].joints)
+    for (const Pose& pose : made_clips()[i].joints)
       for (int j = 1; j < kJoints; ++j)
         ASSERT_NEAR(length(pose[j] - pose[humanml3d().parents[j]]), humanml3d().bone_lengths[j], 1e-9)
-            << name_of(i) << " joint " << j;
+            << clip_name(i) << " joint " << j;
 }
 
 TEST(Procedural, NothingIsBelowTheFloorAndSomethingTouchesIt) {
   for (int i = 0; i < kClips; ++i) {
     double lowest = 1;
-    for (const Pose& pose : clips()[i].joints)
+    for (const Pose& pose : made_clips()[i].joints)
       for (const Vec3& p : pose) lowest = std::min(lowest, p.y);
-    ASSERT_NEAR(lowest, 0, 1e-12) << name_of(i);
+    ASSERT_NEAR(lowest, 0, 1e-12) << clip_name(i);
   }
 }
 
@@ -89,14 +89,14 @@ TEST(Procedural, NothingIsBelowTheFloorAndSomethingTouchesIt) {
 TEST(Procedural, FeetOnTheFloorDoNotSlide) {
   int contacts = 0;
   for (int i = 0; i < kClips; ++i) {
-    if (clips()[i].parameters.action == Action::crawl) continue;  // there the toes drag
-    const Joints& joints = clips()[i].joints;
+    if (made_clips()[i].parameters.action == Action::crawl) continue;  // there the toes drag
+    const Joints& joints = made_clips()[i].joints;
     for (size_t t = 1; t < joints.size(); ++t)
       for (const int toe : {kLeftFoot, kRightFoot}) {
         const Vec3 &a = joints[t - 1][toe], &b = joints[t][toe];
         if (a.y > 0.003 || b.y > 0.003) continue;
         ++contacts;
-        ASSERT_LT(std::hypot(b.x - a.x, b.z - a.z), 0.005) << name_of(i) << " frame " << t;
+        ASSERT_LT(std::hypot(b.x - a.x, b.z - a.z), 0.005) << clip_name(i) << " frame " << t;
       }
   }
   EXPECT_GT(contacts, 40 * kClips);
@@ -104,15 +104,15 @@ TEST(Procedural, FeetOnTheFloorDoNotSlide) {
 
 TEST(Procedural, CrawlingHandsAndKneesStayPlanted) {
   for (int i = 0; i < kClips; ++i) {
-    if (clips()[i].parameters.action != Action::crawl) continue;
-    const Joints& joints = clips()[i].joints;
+    if (made_clips()[i].parameters.action != Action::crawl) continue;
+    const Joints& joints = made_clips()[i].joints;
     for (const int j : {kLeftKnee, kRightKnee, kLeftWrist, kRightWrist}) {
       double lowest = 1;
       for (const Pose& pose : joints) lowest = std::min(lowest, pose[j].y);
       for (size_t t = 1; t < joints.size(); ++t) {
         const Vec3 &a = joints[t - 1][j], &b = joints[t][j];
         if (std::max(a.y, b.y) < lowest + 0.005) {
-          ASSERT_LT(length(b - a), 0.01) << name_of(i) << " frame " << t << " joint " << j;
+          ASSERT_LT(length(b - a), 0.01) << clip_name(i) << " frame " << t << " joint " << j;
         }
       }
     }
@@ -122,13 +122,13 @@ TEST(Procedural, CrawlingHandsAndKneesStayPlanted) {
 // Second differences, metres a frame squared: 0.25 is 100 m/s^2, the knee of a sprinter.
 TEST(Procedural, MotionIsSmooth) {
   for (int i = 0; i < kClips; ++i) {
-    const Joints& joints = clips()[i].joints;
+    const Joints& joints = made_clips()[i].joints;
     for (size_t t = 2; t < joints.size(); ++t)
       for (int j = 0; j < kJoints; ++j) {
         const Vec3 a = joints[t][j] - joints[t - 1][j] * 2 + joints[t - 2][j];
-        ASSERT_LT(length(a), 0.25) << name_of(i) << " frame " << t << " joint " << j;
+        ASSERT_LT(length(a), 0.25) << clip_name(i) << " frame " << t << " joint " << j;
         if (j == kPelvis || j == kHead) {
-          ASSERT_LT(length(a), 0.12) << name_of(i) << " frame " << t << " joint " << j;
+          ASSERT_LT(length(a), 0.12) << clip_name(i) << " frame " << t << " joint " << j;
         }
       }
   }
@@ -136,8 +136,8 @@ TEST(Procedural, MotionIsSmooth) {
 
 TEST(Procedural, KneesAndElbowsBendTheRightWay) {
   for (int i = 0; i < kClips; ++i) {
-    if (clips()[i].parameters.action == Action::crawl) continue;
-    for (const Pose& p : clips()[i].joints)
+    if (made_clips()[i].parameters.action == Action::crawl) continue;
+    for (const Pose& p : made_clips()[i].joints)
       for (const auto& [hip, knee, ankle, toe] :
            {std::array{kLeftHip, kLeftKnee, kLeftAnkle, kLeftFoot}, {kRightHip, kRightKnee, kRightAnkle, kRightFoot}}) {
         Vec3 front = p[toe] - p[ankle];
@@ -145,7 +145,7 @@ TEST(Procedural, KneesAndElbowsBendTheRightWay) {
         if (length(front) < 0.06) continue;  // the foot points down
         // A thigh turns back to the shank about the axis to the left of the foot.
         const Vec3 left = cross({0, 1, 0}, front);
-        ASSERT_GT(dot(cross(p[knee] - p[hip], p[ankle] - p[knee]), left), -1e-9) << name_of(i);
+        ASSERT_GT(dot(cross(p[knee] - p[hip], p[ankle] - p[knee]), left), -1e-9) << clip_name(i);
       }
   }
 }
@@ -183,7 +183,7 @@ TEST(Procedural, CaptionsStateTheParameters) {
   static const std::map<int, std::set<std::string>> counts{
       {1, {"once", "single", "one"}}, {2, {"twice", "two"}}, {3, {"three"}}, {4, {"four"}}};
   for (int i = 0; i < kClips; ++i) {
-    const ProceduralClip& clip = clips()[i];
+    const ProceduralClip& clip = made_clips()[i];
     const MotionParameters& p = clip.parameters;
     ASSERT_GE(clip.captions.size(), 3u);
     ASSERT_LE(clip.captions.size(), 4u);
@@ -219,7 +219,7 @@ TEST(Procedural, CaptionsStateTheParameters) {
 
 TEST(Procedural, PromptsReachBeyondTheCaptionsOfASmallSet) {
   std::set<std::string> seen;
-  for (const ProceduralClip& clip : clips()) seen.insert(clip.captions.begin(), clip.captions.end());
+  for (const ProceduralClip& clip : made_clips()) seen.insert(clip.captions.begin(), clip.captions.end());
   std::set<std::string> held_out;
   for (int i = 0; i < 1000; ++i) {
     const Prompt prompt = make_prompt(99, i);

@@ -23,7 +23,7 @@ std::string builtin_text(const std::string& name) {
 }
 
 // A body on the target skeleton, about 1.7 m, that turns at `yaw` radians a frame and swings its arms.
-Joints motion(int frames, double yaw) {
+Joints turning_motion(int frames, double yaw) {
   Joints joints(static_cast<size_t>(frames), Pose(kJoints));
   for (int t = 0; t < frames; ++t) {
     Rotations rotations(kJoints);
@@ -41,14 +41,14 @@ Joints through_bvh(const Joints& joints, double fps, const std::string& map = "h
   return retarget(bvh, parse_joint_map(builtin_text(map), map), "x.bvh");
 }
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
+std::string replaced_once(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;
   return text.replace(at, from.size(), to);
 }
 
 TEST(Retarget, OurOwnFilesComeBack) {
-  const Joints joints = motion(50, 0.02);
+  const Joints joints = turning_motion(50, 0.02);
   const Bvh bvh = parse_bvh(encode_bvh(joints), "x.bvh");
   const JointMap& map = find_joint_map(bvh, "x.bvh");
   EXPECT_EQ(map.name, "humanml3d");
@@ -56,7 +56,7 @@ TEST(Retarget, OurOwnFilesComeBack) {
 }
 
 TEST(Retarget, PicksEverySixthFrameOf120) {
-  const Joints joints = motion(100, 0.01);
+  const Joints joints = turning_motion(100, 0.01);
   Joints expected;
   for (size_t t = 0; t < joints.size(); t += 6) expected.push_back(joints[t]);
   EXPECT_EQ(expected.size(), 17u);
@@ -67,7 +67,7 @@ TEST(Retarget, InterpolatesRotationsOf30) {
   // A body that only turns, 4 degrees a frame: between two frames it has turned half as far, and no bone is shorter.
   const double yaw = 4 * M_PI / 180;
   Joints joints(31, Pose(kJoints)), expected(21, Pose(kJoints));
-  const Pose rest = motion(1, 0)[0];
+  const Pose rest = turning_motion(1, 0)[0];
   const auto pose_at = [&](double frame) {
     Pose pose(kJoints);
     for (int j = 0; j < kJoints; ++j)
@@ -81,13 +81,13 @@ TEST(Retarget, InterpolatesRotationsOf30) {
 
 TEST(Retarget, OddRatesKeepTheDuration) {
   for (const double fps : {12.5, 24., 29.97, 60., 100.}) {
-    const Joints out = through_bvh(motion(121, 0.01), fps);
+    const Joints out = through_bvh(turning_motion(121, 0.01), fps);
     EXPECT_NEAR(double(out.size() - 1) / kFps, 120 / fps, 1 / kFps) << fps;
   }
 }
 
 TEST(Retarget, UnitsAndUpAxis) {
-  const Joints joints = motion(20, 0.02);
+  const Joints joints = turning_motion(20, 0.02);
   const std::string text = encode_bvh(joints);
   const JointMap map = parse_joint_map(builtin_text("humanml3d"), "m");
   JointMap z_up = map;
@@ -115,7 +115,7 @@ TEST(Retarget, UnitsAndUpAxis) {
 }
 
 TEST(Retarget, MistakesAreNamed) {
-  const std::string text = encode_bvh(motion(20, 0.02));
+  const std::string text = encode_bvh(turning_motion(20, 0.02));
   const Bvh bvh = parse_bvh(text, "x.bvh");
   const std::string names = builtin_text("humanml3d");
   const auto error = [&](const std::string& map_text, const Bvh& file) {
@@ -124,17 +124,17 @@ TEST(Retarget, MistakesAreNamed) {
   std::string swapped = names;
   for (const char* joint : {"hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist"}) {
     const std::string left = std::string("left_") + joint, right = std::string("right_") + joint;
-    swapped = replaced(swapped, left + " = " + left, left + " = X");
-    swapped = replaced(swapped, right + " = " + right, right + " = " + left);
-    swapped = replaced(swapped, left + " = X", left + " = " + right);
+    swapped = replaced_once(swapped, left + " = " + left, left + " = X");
+    swapped = replaced_once(swapped, right + " = " + right, right + " = " + left);
+    swapped = replaced_once(swapped, left + " = X", left + " = " + right);
   }
   EXPECT_NE(error(swapped, bvh).find("toes point backwards"), std::string::npos);
   EXPECT_NE(error("up = -z\n" + names, bvh).find("up ="), std::string::npos);
-  const std::string missing = error(replaced(names, "neck = neck", "neck = Hals | Nacken"), bvh);
+  const std::string missing = error(replaced_once(names, "neck = neck", "neck = Hals | Nacken"), bvh);
   EXPECT_NE(missing.find("Hals (neck)"), std::string::npos) << missing;
   EXPECT_NE(missing.find("The file has pelvis, "), std::string::npos) << missing;
   EXPECT_NE(error("skip_seconds = 60\n" + names, bvh).find("skips 60 s"), std::string::npos);
-  EXPECT_NE(error(replaced(names, "neck = neck", "neck = spine3"), bvh).find("neck lies on its parent"),
+  EXPECT_NE(error(replaced_once(names, "neck = neck", "neck = spine3"), bvh).find("neck lies on its parent"),
             std::string::npos);
 
   const Bvh stranger = parse_bvh(
@@ -151,15 +151,15 @@ TEST(JointMap, BuiltinsAreComplete) {
 }
 
 TEST(JointMap, AlternativesMixesAndPrefixes) {
-  std::string text = encode_bvh(motion(5, 0.02));
+  std::string text = encode_bvh(turning_motion(5, 0.02));
   const Joints plain = retarget(parse_bvh(text, "x"), parse_joint_map(builtin_text("humanml3d"), "m"), "x");
-  text = replaced(text, "JOINT head", "JOINT rig:head");
-  std::string map = replaced(builtin_text("humanml3d"), "head = head", "head = Skull|mix(a,b,0.5)| head  # mine");
+  text = replaced_once(text, "JOINT head", "JOINT rig:head");
+  std::string map = replaced_once(builtin_text("humanml3d"), "head = head", "head = Skull|mix(a,b,0.5)| head  # mine");
   EXPECT_LT(largest_distance(retarget(parse_bvh(text, "x"), parse_joint_map(map, "m"), "x"), plain), 1e-9);
   // Half-way from knee to ankle is on the same line, so the direction of the bone is the same.
-  map =
-      replaced(builtin_text("humanml3d"), "left_ankle = left_ankle", "left_ankle = mix( left_knee , left_ankle, .5 )");
-  const Joints mixed = retarget(parse_bvh(encode_bvh(motion(5, 0.02)), "x"), parse_joint_map(map, "m"), "x");
+  map = replaced_once(builtin_text("humanml3d"), "left_ankle = left_ankle",
+                      "left_ankle = mix( left_knee , left_ankle, .5 )");
+  const Joints mixed = retarget(parse_bvh(encode_bvh(turning_motion(5, 0.02)), "x"), parse_joint_map(map, "m"), "x");
   for (size_t t = 0; t < mixed.size(); ++t) EXPECT_NEAR(length(mixed[t][kLeftAnkle] - plain[t][kLeftAnkle]), 0, 1e-9);
 }
 

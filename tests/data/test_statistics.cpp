@@ -8,11 +8,12 @@
 #include "data/motion/features.h"
 #include "data/motion/statistics.h"
 #include "tests/data/bad_input.h"
+#include "tests/data/motions.h"
 
 namespace kg {
 namespace {
 
-constexpr FeatureLayout kLayout{kJoints};
+using test::kLayout;
 
 // Column i of row t is i + (t alternates: -1, 1) * (i + 1).
 Tensor alternating(int rows, int first = 0) {

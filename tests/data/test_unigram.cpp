@@ -9,14 +9,16 @@ namespace kg {
 namespace {
 
 using Ids = std::vector<int>;
-UnigramTokenizer tiny(int motions = 3) { return UnigramTokenizer::from_model({"tiny", tiny_spiece()}, {2, motions}); }
+UnigramTokenizer tiny_unigram(int motions = 3) {
+  return UnigramTokenizer::from_model({"tiny", tiny_spiece()}, {2, motions});
+}
 UnigramTokenizer golden_model() {
   return UnigramTokenizer::from_model({"golden", TokenGolden().bytes("t5_model")}, {100, 515});
 }
 
 TEST(Unigram, IdsByHand) {
   // 0 pad 1 </s> 2 unknown 3 space 4 " walk" 5 s 6 " w" 7 alk; sentinels 9 8; motions 10 11 12.
-  const UnigramTokenizer t5 = tiny();
+  const UnigramTokenizer t5 = tiny_unigram();
   EXPECT_EQ(t5.size(), 13);
   EXPECT_EQ(t5.encode("", 9), (Ids{1}));
   EXPECT_EQ(t5.encode("walks", 9), (Ids{4, 5, 1}));
@@ -33,13 +35,13 @@ TEST(Unigram, IdsByHand) {
 }
 
 TEST(Unigram, LongestAddedTokenWins) {
-  const UnigramTokenizer t5 = tiny(515);
+  const UnigramTokenizer t5 = tiny_unigram(515);
   EXPECT_EQ(t5.encode("<motion_id_51><motion_id_5><motion_id_511><motion_id_512>", 9),
             (Ids{t5.motion(51), t5.motion(5), t5.motion(511), t5.motion(512), 1}));
 }
 
 TEST(Unigram, LongTextsInParts) {
-  const UnigramTokenizer t5 = tiny();
+  const UnigramTokenizer t5 = tiny_unigram();
   std::string text = "walks", word;
   Ids want = {4, 5};
   for (int i = 0; i < 10000; ++i) {
@@ -56,7 +58,7 @@ TEST(Unigram, LongTextsInParts) {
 }
 
 TEST(Unigram, DecodesBack) {
-  const UnigramTokenizer t5 = tiny();
+  const UnigramTokenizer t5 = tiny_unigram();
   const std::string text = "walk walks<motion_id_2><motion_id_0><extra_id_1> s";
   EXPECT_EQ(t5.decode(t5.encode(text, 99)), text);
   EXPECT_EQ(t5.decode({0, 4, 2, 5, 1, 0}), "walks");
@@ -159,7 +161,7 @@ TEST(Unigram, TableLeadingOutside) {
 }
 
 TEST(Unigram, AnyText) {
-  const UnigramTokenizer t5 = tiny();
+  const UnigramTokenizer t5 = tiny_unigram();
   expect_any_text_survives(t5, -1, t5.end());
   EXPECT_NE(input_error([&] { t5.encode("walk \xe9 on", 9); }).find("byte 5 is not UTF-8"), std::string::npos);
 }

@@ -12,8 +12,6 @@
 namespace kg {
 namespace {
 
-const std::filesystem::path kGolden = std::filesystem::path(KG_TEST_DIR) / "golden";
-
 // Two shards and their index in a folder.
 class Shards : public testing::Test {
  protected:

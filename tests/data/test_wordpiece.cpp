@@ -6,11 +6,11 @@
 namespace kg {
 namespace {
 
-const char* kTiny = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nwalk\nwalking\n##ing\n##s\n##i\ne\n##t\n.\n\u4eba\nk\n";
-WordPieceTokenizer tiny() { return WordPieceTokenizer::from_vocabulary({"tiny", kTiny}); }
+const char* kTinyPieces = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nwalk\nwalking\n##ing\n##s\n##i\ne\n##t\n.\n\u4eba\nk\n";
+WordPieceTokenizer tiny_wordpiece() { return WordPieceTokenizer::from_vocabulary({"tiny", kTinyPieces}); }
 
 TEST(WordPiece, IdsByHand) {
-  const WordPieceTokenizer bert = tiny();
+  const WordPieceTokenizer bert = tiny_wordpiece();
   using Ids = std::vector<int>;
   EXPECT_EQ(bert.size(), 15);
   EXPECT_EQ(bert.encode("", 9), (Ids{2, 3}));
@@ -28,7 +28,7 @@ TEST(WordPiece, IdsByHand) {
 }
 
 TEST(WordPiece, KeepsCaseIfAsked) {
-  const NamedBytes file{"tiny", std::string(kTiny) + "Walk\n\u00c9\n\u00e9\nk\u4ebak\n"};
+  const NamedBytes file{"tiny", std::string(kTinyPieces) + "Walk\n\u00c9\n\u00e9\nk\u4ebak\n"};
   using Ids = std::vector<int>;
   const auto ids = [&](const WordPieceTokenizer::Normal& normal) {
     return WordPieceTokenizer::from_vocabulary(file, normal).encode("Walk walk \u00c9 e k\u4ebak", 19);
@@ -41,7 +41,7 @@ TEST(WordPiece, KeepsCaseIfAsked) {
 
 TEST(WordPiece, TheConfigurationBesideItHasTheLastWord) {
   const TemporaryFolder folder;
-  std::ofstream(folder / "vocab.txt") << std::string(kTiny) + "Walk\n";
+  std::ofstream(folder / "vocab.txt") << std::string(kTinyPieces) + "Walk\n";
   const auto with = [&](const std::string& config) {
     std::ofstream(folder / "tokenizer_config.json") << config;
     return WordPieceTokenizer::open(folder.path().string());
@@ -91,7 +91,7 @@ TEST(WordPiece, WholeVocabulary) {
 TEST(WordPiece, TokenizerJson) {
   nlohmann::json vocabulary;
   int next = 0;
-  for (const auto line : split_lines(kTiny)) vocabulary[std::string(line)] = next++;
+  for (const auto line : split_lines(kTinyPieces)) vocabulary[std::string(line)] = next++;
   nlohmann::json json = {{"model", {{"type", "WordPiece"}, {"vocab", vocabulary}}},
                          {"normalizer", {{"type", "BertNormalizer"}, {"lowercase", true}}},
                          {"added_tokens", nlohmann::json::parse(R"([{"id": 0, "content": "[PAD]"},
@@ -100,7 +100,7 @@ TEST(WordPiece, TokenizerJson) {
   const TemporaryFolder folder;
   EXPECT_NE(input_error([&] { WordPieceTokenizer::open(folder.path().string()); }).find("no vocabulary of BERT"),
             std::string::npos);
-  std::ofstream(folder / "vocab.txt") << kTiny;
+  std::ofstream(folder / "vocab.txt") << kTinyPieces;
   EXPECT_EQ(WordPieceTokenizer::open(folder.path().string()).size(), 15);
   std::ofstream(folder / "tokenizer.json") << json.dump();
   EXPECT_EQ(WordPieceTokenizer::open(folder.path().string()).size(), 16);
@@ -131,7 +131,7 @@ TEST(WordPiece, FilesOfOtherModels) {
 }
 
 TEST(WordPiece, AnyText) {
-  const WordPieceTokenizer bert = tiny();
+  const WordPieceTokenizer bert = tiny_wordpiece();
   expect_any_text_survives(bert, bert.start(), bert.end());
   EXPECT_NE(input_error([&] { bert.encode("walk \xe9 on", 9); }).find("byte 5 is not UTF-8"), std::string::npos);
 }

@@ -54,21 +54,21 @@ GptConfig tiny_gpt() {
   config.feedforward = 12, config.context = 7, config.dropout = 0.2;
   return config;
 }
-const std::vector<std::string> kCaptions = {"a person walks", "someone jumps up and down twice"};
+const std::vector<std::string> kTrainedCaptions = {"a person walks", "someone jumps up and down twice"};
 WordTransformer tiny_text_encoder() {
   WordTransformerConfig config;
   config.width = 6, config.layers = 1, config.heads = 2, config.feedforward = 8, config.dropout = 0.2;
-  return {WordVocabulary::build(kCaptions), config};
+  return {WordVocabulary::build(kTrainedCaptions), config};
 }
 // Rows of a batch: tokens, end (5), pads (6).
 GptBatch tiny_batch() { return {Tensor::from<int32_t>({1, 4, 0, 5, 6, 6, 6, 2, 2, 3, 0, 1, 4, 5}, {2, 7}), {3, 6}}; }
 
 // ---- training on one batch
-struct Course {
+struct LossCourse {
   double first, last;
 };
-Course train(AdamW& optimizer, int steps, const std::function<Var()>& forward) {
-  Course course{};
+LossCourse train(AdamW& optimizer, int steps, const std::function<Var()>& forward) {
+  LossCourse course{};
   int64_t warm = 0;
   for (int step = 0; step < steps; ++step) {
     optimizer.zero_grad();
@@ -101,7 +101,7 @@ TEST(Training, TokenizersLossFallsOnOneBatch) {
     VqVae model(config);
     const Tensor x = random({4, 16, 23}, Dtype::f32, 3, 0.5);
     AdamW optimizer(model, with_rate(3e-3));
-    const Course course = train(optimizer, 60, [&] { return model.loss(model(x), x).total; });
+    const LossCourse course = train(optimizer, 60, [&] { return model.loss(model(x), x).total; });
     EXPECT_LT(course.last, 0.8 * course.first);
   }
 }
@@ -112,7 +112,8 @@ TEST(Training, TransformersLossFallsOnOneBatch) {
   const GptBatch batch = tiny_batch();
   const Tensor inputs = batch.ids.slice(1, 0, 6).contiguous();
   AdamW optimizer({{.parameters = gpt.named_parameters()}, {.parameters = text.named_parameters()}}, with_rate(1e-2));
-  const Course course = train(optimizer, 60, [&] { return gpt_loss(gpt(text.encode(kCaptions), inputs), batch); });
+  const LossCourse course =
+      train(optimizer, 60, [&] { return gpt_loss(gpt(text.encode(kTrainedCaptions), inputs), batch); });
   EXPECT_NEAR(course.first, std::log(6), 0.1);  // small weights: every one of the six tokens alike
   EXPECT_LT(course.last, 0.5 * course.first);
 }

@@ -20,7 +20,8 @@ namespace {
 
 using test::TemporaryFolder;
 
-const std::vector<std::string> kCaptions = {"a person walks forward.", "walks", "a man, a person walks and walks", "x"};
+const std::vector<std::string> kReadCaptions = {"a person walks forward.", "walks", "a man, a person walks and walks",
+                                                "x"};
 
 TEST(PretrainedText, ClipFeaturesAreThoseOfTheModel) {
   const TemporaryFolder folder;
@@ -63,14 +64,14 @@ TEST(PretrainedText, StatesOfTokens) {
   write_tiny_bert(folder.path() / "bert", false);
   write_tiny_clip(folder.path() / "clip");
   const auto text = open_text_encoder("bert:" + (folder.path() / "bert").string());
-  const std::vector<Tensor> states = text->token_states(kCaptions);
-  ASSERT_EQ(states.size(), kCaptions.size());
+  const std::vector<Tensor> states = text->token_states(kReadCaptions);
+  ASSERT_EQ(states.size(), kReadCaptions.size());
   for (size_t i = 0; i < states.size(); ++i) {
-    EXPECT_EQ(states[i].shape(), (Shape{int64_t(text->tokens(kCaptions[i]).size()), 16}));
-    EXPECT_LT(relative_error(mean(states[i], {0}, true), text->encode({kCaptions[i]}).value), 1e-5);
+    EXPECT_EQ(states[i].shape(), (Shape{int64_t(text->tokens(kReadCaptions[i]).size()), 16}));
+    EXPECT_LT(relative_error(mean(states[i], {0}, true), text->encode({kReadCaptions[i]}).value), 1e-5);
   }
   const auto clip = open_text_encoder("clip:" + (folder.path() / "clip").string());
-  const std::string error = error_of(ErrorCode::usage, [&] { clip->token_states(kCaptions); });
+  const std::string error = error_of(ErrorCode::usage, [&] { clip->token_states(kReadCaptions); });
   EXPECT_NE(error.find("use bert:FILE"), std::string::npos) << error;
 }
 
@@ -81,9 +82,10 @@ TEST(PretrainedText, BatchesOfAnyLengthGiveTheSameFeatures) {
   for (const char* kind : {"clip", "bert"}) {
     const auto text = open_text_encoder(kind + (":" + (folder.path() / kind).string()));
     for (const int64_t batch : {1, 2, 64}) {
-      const Tensor all = encode_captions(*text, kCaptions, batch);
-      for (size_t i = 0; i < kCaptions.size(); ++i)
-        EXPECT_LT(relative_error(all.slice(0, int64_t(i), int64_t(i) + 1), text->encode({kCaptions[i]}).value), 1e-5);
+      const Tensor all = encode_captions(*text, kReadCaptions, batch);
+      for (size_t i = 0; i < kReadCaptions.size(); ++i)
+        EXPECT_LT(relative_error(all.slice(0, int64_t(i), int64_t(i) + 1), text->encode({kReadCaptions[i]}).value),
+                  1e-5);
     }
     EXPECT_EQ(text->prepare({"walks"}, 15).words.size(1), 15);
     EXPECT_LT(relative_error(text->encode(text->prepare({"walks"}, 15)).value, text->encode({"walks"}).value), 1e-5);

@@ -9,16 +9,16 @@
 namespace kg {
 namespace {
 
-struct Course {
+struct QuantizerCourse {
   std::vector<double> codebook, sums, counts, gradient, figures;
 };
 
 // Three batches of ten vectors, of which the ranks take 4, 3, 3. `codes` above ten: the first fill needs noise.
-Course run(CodebookUpdate update, int64_t codes) {
+QuantizerCourse run(CodebookUpdate update, int64_t codes) {
   default_generator() = {uint64_t(11 + world().rank()), 0};  // ranks draw different numbers, as they do in training
   Quantizer q(codes, 2, update, 0.5);
   const Part part = part_of(10);
-  Course course;
+  QuantizerCourse course;
   for (uint64_t i = 0; i < 3; ++i) {
     const Tensor batch = Tensor::empty({10, 2});
     fill_normal(batch, 0, 1, {3, i});
@@ -48,10 +48,10 @@ class QuantizerRanks : public testing::TestWithParam<const char*> {};
 TEST_P(QuantizerRanks, EqualOneProcess) {
   for (int64_t codes : {4, 16})
     for (int size : {2, 3}) {
-      const Course alone = run(*value_named<CodebookUpdate>(GetParam()), codes);
-      std::vector<Course> ranks(static_cast<size_t>(size));
+      const QuantizerCourse alone = run(*value_named<CodebookUpdate>(GetParam()), codes);
+      std::vector<QuantizerCourse> ranks(static_cast<size_t>(size));
       test::run_ranks(size, [&](int r) { ranks[size_t(r)] = run(*value_named<CodebookUpdate>(GetParam()), codes); });
-      for (const Course& other : ranks) {
+      for (const QuantizerCourse& other : ranks) {
         EXPECT_EQ(other.codebook, ranks[0].codebook);
         EXPECT_EQ(other.sums, ranks[0].sums);
         EXPECT_EQ(other.counts, ranks[0].counts);

@@ -15,61 +15,61 @@ namespace {
 
 // Probabilities 0.15, 0.5, 0.05, 0.3 of ids 0, 1, 2, 3; by size: 1, 3, 0, 2.
 Tensor logits() { return Tensor::from<double>({std::log(0.15), std::log(0.5), std::log(0.05), std::log(0.3)}, {4}); }
-int32_t draw(double u, const SampleOptions& options = {}) { return draw_token(logits(), options, u); }
+int32_t drawn_token(double u, const SampleOptions& options = {}) { return draw_token(logits(), options, u); }
 
 TEST(DrawToken, ByProbability) {
-  EXPECT_EQ(draw(0), 1);
-  EXPECT_EQ(draw(0.499), 1);
-  EXPECT_EQ(draw(0.501), 3);
-  EXPECT_EQ(draw(0.799), 3);
-  EXPECT_EQ(draw(0.801), 0);
-  EXPECT_EQ(draw(0.949), 0);
-  EXPECT_EQ(draw(0.951), 2);
-  EXPECT_EQ(draw(0.9999999), 2);
+  EXPECT_EQ(drawn_token(0), 1);
+  EXPECT_EQ(drawn_token(0.499), 1);
+  EXPECT_EQ(drawn_token(0.501), 3);
+  EXPECT_EQ(drawn_token(0.799), 3);
+  EXPECT_EQ(drawn_token(0.801), 0);
+  EXPECT_EQ(drawn_token(0.949), 0);
+  EXPECT_EQ(drawn_token(0.951), 2);
+  EXPECT_EQ(drawn_token(0.9999999), 2);
 }
 TEST(DrawToken, Greedy) {
   SampleOptions greedy;
   greedy.greedy = true;
-  for (double u : {0.0, 0.6, 0.99}) EXPECT_EQ(draw(u, greedy), 1);
+  for (double u : {0.0, 0.6, 0.99}) EXPECT_EQ(drawn_token(u, greedy), 1);
   EXPECT_EQ(draw_token(Tensor::from<float>({1, 3, 3}, {3}), greedy, 0.5), 1) << "the first of equals";
 }
 TEST(DrawToken, TopK) {
   SampleOptions two;
   two.top_k = 2;  // 0.5 and 0.3 of 0.8: the border is at 0.625
-  EXPECT_EQ(draw(0.624, two), 1);
-  EXPECT_EQ(draw(0.626, two), 3);
-  EXPECT_EQ(draw(0.9999999, two), 3);
+  EXPECT_EQ(drawn_token(0.624, two), 1);
+  EXPECT_EQ(drawn_token(0.626, two), 3);
+  EXPECT_EQ(drawn_token(0.9999999, two), 3);
   two.top_k = 1;
-  EXPECT_EQ(draw(0.9999999, two), 1);
+  EXPECT_EQ(drawn_token(0.9999999, two), 1);
   two.top_k = 100;
-  EXPECT_EQ(draw(0.951, two), 2);
+  EXPECT_EQ(drawn_token(0.951, two), 2);
 }
 TEST(DrawToken, TopP) {
   SampleOptions nucleus;
   nucleus.top_p = 0.75;  // 0.5 is not enough, 0.5 + 0.3 is
-  EXPECT_EQ(draw(0.626, nucleus), 3);
-  EXPECT_EQ(draw(0.9999999, nucleus), 3);
+  EXPECT_EQ(drawn_token(0.626, nucleus), 3);
+  EXPECT_EQ(drawn_token(0.9999999, nucleus), 3);
   nucleus.top_p = 0.45;
-  EXPECT_EQ(draw(0.9999999, nucleus), 1);
+  EXPECT_EQ(drawn_token(0.9999999, nucleus), 1);
   nucleus.top_p = 1e-9;  // never empty
-  EXPECT_EQ(draw(0.9999999, nucleus), 1);
+  EXPECT_EQ(drawn_token(0.9999999, nucleus), 1);
 }
 TEST(DrawToken, TopPOfTopK) {
   SampleOptions both;
   both.top_k = 2, both.top_p = 0.6;  // of 0.5 / 0.8 and 0.3 / 0.8 the first is enough
-  EXPECT_EQ(draw(0.9999999, both), 1);
+  EXPECT_EQ(drawn_token(0.9999999, both), 1);
 }
 TEST(DrawToken, Temperature) {
   SampleOptions hot;
   hot.temperature = 2;  // square roots: 0.7071, 0.5477, 0.3873, 0.2236, in all 1.8657: borders 0.3790, 0.6726, 0.8801
-  EXPECT_EQ(draw(0.378, hot), 1);
-  EXPECT_EQ(draw(0.380, hot), 3);
-  EXPECT_EQ(draw(0.672, hot), 3);
-  EXPECT_EQ(draw(0.673, hot), 0);
-  EXPECT_EQ(draw(0.880, hot), 0);
-  EXPECT_EQ(draw(0.881, hot), 2);
+  EXPECT_EQ(drawn_token(0.378, hot), 1);
+  EXPECT_EQ(drawn_token(0.380, hot), 3);
+  EXPECT_EQ(drawn_token(0.672, hot), 3);
+  EXPECT_EQ(drawn_token(0.673, hot), 0);
+  EXPECT_EQ(drawn_token(0.880, hot), 0);
+  EXPECT_EQ(drawn_token(0.881, hot), 2);
   hot.temperature = 0.01;
-  EXPECT_EQ(draw(0.9999999, hot), 1);
+  EXPECT_EQ(drawn_token(0.9999999, hot), 1);
 }
 TEST(DrawToken, WhatIsImpossibleIsNotDrawn) {
   const float none = -std::numeric_limits<float>::infinity();

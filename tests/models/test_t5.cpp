@@ -20,7 +20,7 @@ struct Variant {
 };
 constexpr Variant kVariants[] = {{"t5.safetensors", false}, {"t5_gated.safetensors", true}};
 
-T5Config tiny(bool gated, int32_t end = 1) {
+T5Config tiny_t5(bool gated, int32_t end = 1) {
   T5Config c;
   c.vocabulary = 44, c.width = 16, c.feedforward = 20, c.heads = 3, c.head_width = 6;
   c.layers = c.decoder_layers = 2;
@@ -31,7 +31,7 @@ T5Config tiny(bool gated, int32_t end = 1) {
 // A model of a variant with the golden weights, in evaluation.
 struct GoldenT5 {
   GoldenT5(const Variant& variant, Dtype dtype, int32_t end = 1)
-      : golden(variant.file), model(tiny(variant.gated, end)) {
+      : golden(variant.file), model(tiny_t5(variant.gated, end)) {
     load_golden(model, golden, dtype);
     model.eval();
     ids = golden.get("ids"), mask = golden.get("mask"), labels = golden.get("labels");
@@ -57,7 +57,7 @@ TEST(T5, GoldenForwardLossAndGradients) {
 
 TEST(T5, BucketsOfFarPositions) {
   const Golden golden("t5.safetensors");
-  const T5Config config = tiny(false);
+  const T5Config config = tiny_t5(false);
   for (const bool encoder : {true, false}) {
     // the query at 400 of 801 keys
     const Tensor buckets = t5_buckets(1, 801, encoder, config, 400);
@@ -176,7 +176,7 @@ TEST(T5, SizesOfThePublicModels) {
                                                     {"flan-t5-base", 247577856}, {"flan-t5-large", 783150080}};
   for (const auto& [name, count] : counts) EXPECT_EQ(parameter_count(t5_preset(name)), count) << name;
   for (const Variant& variant : kVariants)
-    EXPECT_EQ(T5(tiny(variant.gated)).parameter_count(), parameter_count(tiny(variant.gated)));
+    EXPECT_EQ(T5(tiny_t5(variant.gated)).parameter_count(), parameter_count(tiny_t5(variant.gated)));
   T5Config motion = t5_preset("flan-t5-base");
   motion.vocabulary = 32615;
   EXPECT_EQ(parameter_count(motion), 248325888);
@@ -185,7 +185,7 @@ TEST(T5, SizesOfThePublicModels) {
 
 TEST(T5, SizesAndWeightsComeFromAFile) {
   for (const Variant& variant : kVariants) {
-    const T5Config config = tiny(variant.gated);
+    const T5Config config = tiny_t5(variant.gated);
     const T5 model(config);
     NamedTensors file = model.state_dict();
     const Tensor shared = *find_weight(file, "shared.weight");

@@ -16,7 +16,7 @@ namespace {
 
 using test::TemporaryFolder;
 
-const std::vector<std::string> kCaptions = {"a person walks forward.", "walks", "a man, a person walks", "x"};
+const std::vector<std::string> kCachedCaptions = {"a person walks forward.", "walks", "a man, a person walks", "x"};
 
 class TextFeatures : public testing::Test {
  protected:
@@ -44,16 +44,16 @@ class TextFeatures : public testing::Test {
 TEST_F(TextFeatures, StatesAreKeptWithoutTheirPads) {
   for (const char* kind : {"clip", "bert"}) {
     const auto text = open(kind);
-    const CaptionStates made = cached_states(*text, kCaptions, cache(), say());
+    const CaptionStates made = cached_states(*text, kCachedCaptions, cache(), say());
     ASSERT_EQ(made.offsets.size(), 5u);
     EXPECT_EQ(made.states.dtype(), Dtype::bf16);
-    for (size_t i = 0; i < kCaptions.size(); ++i) {
+    for (size_t i = 0; i < kCachedCaptions.size(); ++i) {
       const int64_t begin = made.offsets[i], end = made.offsets[i + 1];
-      ASSERT_EQ(size_t(end - begin), text->tokens(kCaptions[i]).size());
-      const Tensor alone = text->states(text->prepare({kCaptions[i]})).value.select(0, 0);
+      ASSERT_EQ(size_t(end - begin), text->tokens(kCachedCaptions[i]).size());
+      const Tensor alone = text->states(text->prepare({kCachedCaptions[i]})).value.select(0, 0);
       EXPECT_LT(relative_error(made.states.slice(0, begin, end).to(Dtype::f32), alone), 0.005) << kind;
     }
-    const CaptionStates kept = cached_states(*text, kCaptions, cache(), say());
+    const CaptionStates kept = cached_states(*text, kCachedCaptions, cache(), say());
     EXPECT_EQ(kept.states.to_vector(), made.states.to_vector());
     EXPECT_EQ(kept.offsets, made.offsets);
   }
@@ -63,30 +63,30 @@ TEST_F(TextFeatures, StatesAreKeptWithoutTheirPads) {
 }
 
 TEST_F(TextFeatures, AnythingElseHasAFileOfItsOwn) {
-  cached_features(*open("bert"), kCaptions, cache());
-  cached_features(*open("bert"), kCaptions, cache());
+  cached_features(*open("bert"), kCachedCaptions, cache());
+  cached_features(*open("bert"), kCachedCaptions, cache());
   EXPECT_EQ(files().size(), 1u);
-  cached_states(*open("bert"), kCaptions, cache());
+  cached_states(*open("bert"), kCachedCaptions, cache());
   EXPECT_EQ(files().size(), 2u);
   cached_features(*open("bert"), {"walks"}, cache());
   EXPECT_EQ(files().size(), 3u);
   write_text(folder_ / "bert" / "config.json", R"({"num_attention_heads": 2})");
-  cached_features(*open("bert"), kCaptions, cache());
+  cached_features(*open("bert"), kCachedCaptions, cache());
   EXPECT_EQ(files().size(), 4u);
   write_text(folder_ / "bert" / "tokenizer_config.json", R"({"tokenize_chinese_chars": false})");
-  cached_features(*open("bert"), kCaptions, cache());
+  cached_features(*open("bert"), kCachedCaptions, cache());
   EXPECT_EQ(files().size(), 5u);
   std::filesystem::rename(folder_ / "bert", folder_ / "moved");
-  cached_features(*open_text_encoder("bert:" + (folder_ / "moved").string()), kCaptions, cache());
+  cached_features(*open_text_encoder("bert:" + (folder_ / "moved").string()), kCachedCaptions, cache());
   EXPECT_EQ(files().size(), 5u);
 }
 
 TEST_F(TextFeatures, DamagedAndForeignFilesAreRefused) {
   const auto text = open("bert");
-  const CaptionStates good = cached_states(*text, kCaptions, cache());
+  const CaptionStates good = cached_states(*text, kCachedCaptions, cache());
   ASSERT_EQ(files().size(), 1u);
   const std::filesystem::path path = files()[0];
-  const auto said = [&] { return error_of(ErrorCode::input, [&] { cached_states(*text, kCaptions, cache()); }); };
+  const auto said = [&] { return error_of(ErrorCode::input, [&] { cached_states(*text, kCachedCaptions, cache()); }); };
   const auto offsets = [](std::vector<int32_t> values) { return Tensor::from(values, {int64_t(values.size())}); };
   const auto refused = [&](const Tensor& states, const Tensor& offsets, const char* part) {
     write_checkpoint(path, "text_states", {{{"states", states}, {"offsets", offsets}}, {}});
@@ -120,10 +120,10 @@ TEST_F(TextFeatures, AStepReadsStatesAndTheirMask) {
     const auto text = open("bert");
     text->set_trainable(trainable);
     text->eval();
-    const TextCondition condition(*text, kCaptions, Device::cpu, cache(), Kind::states);
-    const std::vector<Tensor> in = condition.inputs({kCaptions[1], kCaptions[0]}, Dtype::f32);
+    const TextCondition condition(*text, kCachedCaptions, Device::cpu, cache(), Kind::states);
+    const std::vector<Tensor> in = condition.inputs({kCachedCaptions[1], kCachedCaptions[0]}, Dtype::f32);
     ASSERT_EQ(in.size(), condition.input_count());
-    const TextBatch batch = text->prepare({kCaptions[1], kCaptions[0]});
+    const TextBatch batch = text->prepare({kCachedCaptions[1], kCachedCaptions[0]});
     const Tensor mask = condition.mask(in.data());
     EXPECT_EQ(mask.to_vector(), batch.mask.to_vector());
     const Var states = condition(in.data());
@@ -137,7 +137,7 @@ TEST_F(TextFeatures, AStepReadsStatesAndTheirMask) {
 
 TEST_F(TextFeatures, AStepReadsPooledFeatures) {
   const auto text = open("clip");
-  const TextCondition condition(*text, kCaptions, Device::cpu, cache());
+  const TextCondition condition(*text, kCachedCaptions, Device::cpu, cache());
   const std::vector<Tensor> in = condition.inputs({"walks", "walks", "x"}, Dtype::f32);
   ASSERT_EQ(in.size(), 1u);
   EXPECT_EQ(condition.input_count(), 1u);
@@ -146,10 +146,10 @@ TEST_F(TextFeatures, AStepReadsPooledFeatures) {
             std::string::npos);
   error_of(ErrorCode::runtime, [&] { condition.mask(in.data()); });
 
-  const WordTransformer words(WordVocabulary::build(kCaptions), {.width = 8, .layers = 1, .heads = 1});
-  const TextCondition trained(words, kCaptions, Device::cpu, cache());
+  const WordTransformer words(WordVocabulary::build(kCachedCaptions), {.width = 8, .layers = 1, .heads = 1});
+  const TextCondition trained(words, kCachedCaptions, Device::cpu, cache());
   EXPECT_EQ(trained.inputs({"walks"}, Dtype::f32).size(), trained.input_count());
-  error_of(ErrorCode::runtime, [&] { cached_features(words, kCaptions, cache()); });
+  error_of(ErrorCode::runtime, [&] { cached_features(words, kCachedCaptions, cache()); });
 }
 
 }  // namespace

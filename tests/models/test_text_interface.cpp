@@ -16,7 +16,7 @@ namespace {
 
 using test::TemporaryFolder;
 
-const std::vector<std::string> kCaptions = {"a person walks forward.", "walks", "a man, a person walks"};
+const std::vector<std::string> kEncodedCaptions = {"a person walks forward.", "walks", "a man, a person walks"};
 
 // A folder with clip/ and bert/ (DistilBERT), and each encoder opened.
 class TextInterface : public testing::Test {
@@ -30,7 +30,7 @@ class TextInterface : public testing::Test {
     TextEncoderChoice choice;
     choice.source = kind == "builtin" ? kind : source(kind);
     default_generator() = {5, 0};
-    auto text = make_text_encoder(choice, {.width = 16, .layers = 1, .heads = 2, .feedforward = 24}, kCaptions);
+    auto text = make_text_encoder(choice, {.width = 16, .layers = 1, .heads = 2, .feedforward = 24}, kEncodedCaptions);
     if (kind == "builtin") text->eval();
     return text;
   }
@@ -52,22 +52,22 @@ class TextInterface : public testing::Test {
 TEST_F(TextInterface, StatesOfACaptionAreThoseItHasAlone) {
   for (const char* kind : {"builtin", "clip", "bert"}) {
     const auto text = make(kind);
-    const TextBatch batch = text->prepare(kCaptions, 18);
+    const TextBatch batch = text->prepare(kEncodedCaptions, 18);
     const Tensor states = text->states(batch).value;
     ASSERT_EQ(states.shape(), (Shape{3, 18, text->state_width()})) << kind;
     ASSERT_EQ(batch.mask.shape(), (Shape{3, 18}));
-    for (size_t i = 0; i < kCaptions.size(); ++i) {
-      const int64_t n = int64_t(text->tokens(kCaptions[i]).size());
+    for (size_t i = 0; i < kEncodedCaptions.size(); ++i) {
+      const int64_t n = int64_t(text->tokens(kEncodedCaptions[i]).size());
       std::vector<double> mask(18, 0);
       std::fill_n(mask.begin(), n, 1);
       EXPECT_EQ(batch.mask.select(0, int64_t(i)).to_vector(), mask) << kind;
-      const Tensor alone = text->states(text->prepare({kCaptions[i]})).value;
+      const Tensor alone = text->states(text->prepare({kEncodedCaptions[i]})).value;
       ASSERT_EQ(alone.size(1), n);
       EXPECT_LT(relative_error(states.select(0, int64_t(i)).slice(0, 0, n), alone.select(0, 0)), 1e-5) << kind;
     }
     const Tensor pooled = text->pooled(text->states(batch), batch).value;
     EXPECT_EQ(pooled.shape(), (Shape{3, text->width()}));
-    EXPECT_LT(relative_error(pooled, text->encode(kCaptions).value), 1e-5) << kind;
+    EXPECT_LT(relative_error(pooled, text->encode(kEncodedCaptions).value), 1e-5) << kind;
   }
 }
 
@@ -108,7 +108,7 @@ TEST_F(TextInterface, TheBuiltInOneComesBackFromItsCheckpoint) {
   EXPECT_EQ(file.metadata.at("vocabulary").substr(0, 8), "a\nwalks\n");
   const auto again = open_stored_text(file, {}, "gpt.st");
   again->eval();
-  EXPECT_EQ(again->encode(kCaptions).value.to_vector(), text->encode(kCaptions).value.to_vector());
+  EXPECT_EQ(again->encode(kEncodedCaptions).value.to_vector(), text->encode(kEncodedCaptions).value.to_vector());
   TextEncoderChoice other;
   other.source = source("clip");
   EXPECT_NE(error_of(ErrorCode::input, [&] { open_stored_text(file, other, "gpt.st"); }).find("leave away"),
@@ -116,9 +116,10 @@ TEST_F(TextInterface, TheBuiltInOneComesBackFromItsCheckpoint) {
 
   TextEncoderChoice builtin;
   const WordTransformerConfig wider{.width = 32, .layers = 1, .heads = 2, .feedforward = 24};
-  EXPECT_NE(error_of(ErrorCode::input, [&] { make_text_encoder(builtin, wider, kCaptions)->load(file, "gpt.st"); })
-                .find("another model or preset"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of(ErrorCode::input, [&] { make_text_encoder(builtin, wider, kEncodedCaptions)->load(file, "gpt.st"); })
+          .find("another model or preset"),
+      std::string::npos);
   const WordTransformerConfig same{.width = 16, .layers = 1, .heads = 2, .feedforward = 24};
   EXPECT_NE(error_of(ErrorCode::input, [&] { make_text_encoder(builtin, same, {"a robot"})->load(file, "gpt.st"); })
                 .find("hold other words"),
@@ -132,7 +133,7 @@ TEST_F(TextInterface, AFrozenOneIsOnlyRemembered) {
   EXPECT_FALSE(file.metadata.contains("vocabulary"));
   const auto again = open_stored_text(file, {}, "gpt.st");
   EXPECT_TRUE(again->frozen());
-  EXPECT_EQ(again->encode(kCaptions).value.to_vector(), text->encode(kCaptions).value.to_vector());
+  EXPECT_EQ(again->encode(kEncodedCaptions).value.to_vector(), text->encode(kEncodedCaptions).value.to_vector());
   again->load(file, "gpt.st");
   EXPECT_NE(error_of(ErrorCode::input, [&] { make("clip")->load(file, "gpt.st"); }).find("kind bert"),
             std::string::npos);
@@ -146,10 +147,10 @@ TEST_F(TextInterface, AFrozenOneIsOnlyRemembered) {
 TEST_F(TextInterface, GradientsReachATrainableOneAndNotAFrozenOne) {
   for (const char* kind : {"clip", "bert"}) {
     const auto text = make(kind);
-    EXPECT_FALSE(text->encode(kCaptions).requires_grad());
+    EXPECT_FALSE(text->encode(kEncodedCaptions).requires_grad());
     text->set_trainable(true);
     EXPECT_FALSE(text->frozen());
-    backward(sum(square(text->encode(kCaptions))));
+    backward(sum(square(text->encode(kEncodedCaptions))));
     for (const auto& [name, parameter] : text->named_parameters()) {
       ASSERT_TRUE(parameter->grad().defined()) << kind << " " << name;
       const bool unseen = name.ends_with("k_proj.bias") || name.ends_with("k_lin.bias");  // a softmax does not see it
@@ -158,7 +159,7 @@ TEST_F(TextInterface, GradientsReachATrainableOneAndNotAFrozenOne) {
     text->train();
     text->set_trainable(false);
     EXPECT_FALSE(text->training());
-    EXPECT_FALSE(text->encode(kCaptions).requires_grad());
+    EXPECT_FALSE(text->encode(kEncodedCaptions).requires_grad());
   }
 }
 
@@ -168,8 +169,8 @@ TEST_F(TextInterface, ATrainableOneIsWholeInItsCheckpoint) {
     text->set_trainable(true);
     for (const auto& [name, parameter] : text->named_parameters())
       parameter->value.copy_from(add(parameter->value, parameter->value));
-    const std::vector<double> features = text->encode(kCaptions).value.to_vector();
-    EXPECT_NE(features, make(kind)->encode(kCaptions).value.to_vector());
+    const std::vector<double> features = text->encode(kEncodedCaptions).value.to_vector();
+    EXPECT_NE(features, make(kind)->encode(kEncodedCaptions).value.to_vector());
     const TensorFile file = saved(*text);
 
     const auto resumed = make(kind);  // from the original weights, which a run has at hand
@@ -177,14 +178,14 @@ TEST_F(TextInterface, ATrainableOneIsWholeInItsCheckpoint) {
               std::string::npos);
     resumed->set_trainable(true);
     resumed->load(file, "gpt.st");
-    EXPECT_EQ(resumed->encode(kCaptions).value.to_vector(), features);
+    EXPECT_EQ(resumed->encode(kEncodedCaptions).value.to_vector(), features);
 
     const std::filesystem::path away = folder_ / (kind + "_away");
     std::filesystem::rename(folder_ / kind, away);
     const auto again = open_stored_text(file, {}, "gpt.st");
     again->eval();
     EXPECT_FALSE(again->frozen());
-    EXPECT_EQ(again->encode(kCaptions).value.to_vector(), features);
+    EXPECT_EQ(again->encode(kEncodedCaptions).value.to_vector(), features);
     EXPECT_EQ(saved(*again).metadata, file.metadata);
     TextEncoderChoice given;
     given.source = kind + ":" + away.string();

@@ -117,17 +117,17 @@ TEST(Golden, BidirectionalGru) {
   });
 }
 
-struct Two : Module {
-  Two() { reg("conv", conv), reg("linear", linear); }
+struct TwoLayers : Module {
+  TwoLayers() { reg("conv", conv), reg("linear", linear); }
   Conv1d conv{3, 2, 3};
   Linear linear{2, 4};
 };
 
-void check_optimizer(const std::string& name, const std::function<std::vector<ParameterGroup>(Two&)>& groups,
+void check_optimizer(const std::string& name, const std::function<std::vector<ParameterGroup>(TwoLayers&)>& groups,
                      const AdamOptions& options, double clip = 0) {
   for (const Precision& precision : kPrecisions) {
     SCOPED_TRACE(name + " in " + name_of(precision.dtype));
-    Two m;
+    TwoLayers m;
     m.to(precision.dtype);
     m.load_state_dict(with_prefix(name + ".p."), "nn.safetensors");
     AdamW adam(groups(m), options);
@@ -148,14 +148,14 @@ void check_optimizer(const std::string& name, const std::function<std::vector<Pa
 
 TEST(Golden, Optimizers) {
   const auto one_group = [](double weight_decay) {
-    return [weight_decay](Two& m) {
+    return [weight_decay](TwoLayers& m) {
       return std::vector<ParameterGroup>{{.parameters = m.named_parameters(), .weight_decay = weight_decay}};
     };
   };
   check_optimizer("adamw", one_group(0.1), {.beta1 = 0.9, .beta2 = 0.99});
   check_optimizer("adam", one_group(0.1), {.beta1 = 0.5, .beta2 = 0.9, .decoupled = false});
   check_optimizer("clipped", one_group(0), {}, 1.0);
-  const auto two_groups = [](Two& m) {
+  const auto two_groups = [](TwoLayers& m) {
     const NamedParameters weights = {{"conv.weight", &m.conv.weight}, {"linear.weight", &m.linear.weight}};
     const NamedParameters biases = {{"conv.bias", &m.conv.bias}, {"linear.bias", &m.linear.bias}};
     return std::vector<ParameterGroup>{{.parameters = weights, .weight_decay = 0.2},

@@ -13,14 +13,14 @@
 namespace kg {
 namespace {
 
-struct Two : Module {
-  Two() { reg("conv", conv), reg("linear", linear); }
+struct ConvAndLinear : Module {
+  ConvAndLinear() { reg("conv", conv), reg("linear", linear); }
   Conv1d conv{3, 2, 4};
   Linear linear{2, 5};
 };
 
 TEST(Flat, ParametersShareOneBufferAndKeepTheirLayout) {
-  Two m;
+  ConvAndLinear m;
   const auto weight = m.conv.weight.value.to_vector(), bias = m.linear.bias.value.to_vector();
   AdamW adam(m, {});
   const FlatParameters& flat = adam.parameters();
@@ -41,7 +41,7 @@ TEST(Flat, ParametersShareOneBufferAndKeepTheirLayout) {
 }
 
 TEST(Flat, BackwardAccumulatesInPlace) {
-  Two m;
+  ConvAndLinear m;
   AdamW adam(m, {});
   const Var x = Tensor::ones({1, 6, 3});
   for (int pass = 1; pass <= 2; ++pass) {
@@ -55,7 +55,7 @@ TEST(Flat, BackwardAccumulatesInPlace) {
 }
 
 TEST(Flat, KeepsAGradientThatWasThereAndLeavesOutFrozenOnes) {
-  Two m;
+  ConvAndLinear m;
   m.conv.set_requires_grad(false);
   m.linear.bias.meta->grad = Tensor::full({5}, 3);
   const AdamW adam(m, {});
@@ -67,7 +67,7 @@ TEST(Flat, KeepsAGradientThatWasThereAndLeavesOutFrozenOnes) {
 }
 
 TEST(Flat, RefusesWhatItCannotHold) {
-  Two m;
+  ConvAndLinear m;
   m.linear.to(Dtype::f64);
   EXPECT_NE(error_of(ErrorCode::runtime, [&] { AdamW(m, {}); }).find("'linear.weight' is f64"), std::string::npos);
   m.set_requires_grad(false);
@@ -141,7 +141,7 @@ TEST(AdamW, ClippingScalesTheNextStepOnly) {
 
 TEST(AdamW, NamesTheParameterThatDiverged) {
   for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
-    Two m;
+    ConvAndLinear m;
     AdamW adam(m, {});
     adam.check_gradients();
     m.linear.weight.meta->grad.select(0, 3).fill(bad);
@@ -154,7 +154,7 @@ TEST(AdamW, NamesTheParameterThatDiverged) {
 }
 
 TEST(AdamW, StateContinuesBitExactly) {
-  const auto run = [](Two& m, AdamW& adam, int from, int to) {
+  const auto run = [](ConvAndLinear& m, AdamW& adam, int from, int to) {
     for (int i = from; i < to; ++i) {
       fill_normal(adam.parameters().gradients(), 0, 1, {7, uint64_t(i)});
       adam.clip_grad_norm(1);
@@ -163,15 +163,15 @@ TEST(AdamW, StateContinuesBitExactly) {
     return m.conv.weight.value.to_vector();
   };
   default_generator() = {5, 0};
-  Two whole;
+  ConvAndLinear whole;
   AdamW whole_adam(whole, {});
   const auto expected = run(whole, whole_adam, 0, 6);
 
   default_generator() = {5, 0};
-  Two first;
+  ConvAndLinear first;
   AdamW first_adam(first, {});
   run(first, first_adam, 0, 3);
-  Two second;
+  ConvAndLinear second;
   second.load_state_dict(first.state_dict(), "first");
   AdamW second_adam(second, {});
   second_adam.load_state(first_adam.state(), "first");
@@ -186,7 +186,7 @@ TEST(AdamW, StateContinuesBitExactly) {
 }
 
 TEST(AdamW, NoticesParametersThatLeftItsBuffer) {
-  Two m;
+  ConvAndLinear m;
   AdamW first(m, {});
   const AdamW second(m, {});
   EXPECT_NE(error_of(ErrorCode::runtime, [&] { first.step(); }).find("'conv.weight' no longer lies"),

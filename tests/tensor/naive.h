@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,10 @@
 #include "tensor/parallel.h"
 
 namespace kg {
+
+using Values = std::vector<double>;
+inline constexpr Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
+inline constexpr float kInf = std::numeric_limits<float>::infinity();
 
 inline Tensor random_tensor(const Shape& shape, Dtype dtype, uint64_t seed, double stddev = 1) {
   const Tensor t = Tensor::empty(shape, dtype);

@@ -6,9 +6,6 @@
 namespace kg {
 namespace {
 
-const Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
 struct Qkv {
   Tensor q, k, v;
 };

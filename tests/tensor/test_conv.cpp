@@ -4,8 +4,6 @@
 namespace kg {
 namespace {
 
-const Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
-
 struct Case {
   int64_t batch, time, in, out, taps;
   Conv1dOptions options;

@@ -4,14 +4,12 @@
 namespace kg {
 namespace {
 
-const Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
-
 Tensor lengths_of(const std::vector<int32_t>& lengths) { return Tensor::from(lengths, {int64_t(lengths.size())}); }
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
 // One unit: r = s(1 + 0.5 h + 0.1), z = s(-1 - h + 0.2), n = tanh(2 + r (3 h - 0.5)).
 double one_unit(double h) {
-  const double r = sigmoid(1.1 + 0.5 * h), z = sigmoid(-0.8 - h), n = std::tanh(2 + r * (3 * h - 0.5));
+  const double r = logistic(1.1 + 0.5 * h), z = logistic(-0.8 - h), n = std::tanh(2 + r * (3 * h - 0.5));
   return (1 - z) * n + z * h;
 }
 

@@ -4,8 +4,6 @@
 namespace kg {
 namespace {
 
-using Values = std::vector<double>;
-
 Tensor ids(const std::vector<int32_t>& values, const Shape& shape) { return Tensor::from(values, shape); }
 Tensor half_dozen() { return Tensor::from<float>({1, 2, 3, 4, 5, 6}, {2, 3}); }
 

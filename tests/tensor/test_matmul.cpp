@@ -4,8 +4,6 @@
 namespace kg {
 namespace {
 
-const Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
-
 std::string where_of(int64_t i, int64_t j, const Tensor& a, const Tensor& b) {
   std::ostringstream out;
   out << "element (" << i << ", " << j << ") of " << a.shape() << " x " << b.shape() << " " << name_of(a.dtype());

@@ -4,9 +4,6 @@
 namespace kg {
 namespace {
 
-using Values = std::vector<double>;
-const Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
-
 TEST(LayerNorm, ByHand) {
   for (Dtype dtype : kDtypes) {
     const Tensor x = of({1, 3, 5, 7, -4, -4, 4, 4}, {2, 4}, dtype);

@@ -4,8 +4,6 @@
 namespace kg {
 namespace {
 
-using Values = std::vector<double>;
-
 // The first step moves every weight by the learning rate against its gradient's sign; see Kingma and Ba 2015.
 TEST(Adam, FirstStepsByHand) {
   for (Dtype dtype : {Dtype::f32, Dtype::f64}) {

@@ -9,8 +9,7 @@
 namespace kg {
 namespace {
 
-using Values = std::vector<double>;
-const float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+const float kNan = std::numeric_limits<float>::quiet_NaN();
 
 // Floats of every exponent and both signs within [low, high], every 1009th.
 Tensor floats(float low, float high) {

@@ -4,8 +4,6 @@
 namespace kg {
 namespace {
 
-const Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
-
 double squared_distance(const Tensor& x, int64_t row, const Tensor& codebook, int64_t code) {
   double sum = 0;
   for (int64_t i = 0; i < x.size(1); ++i) {

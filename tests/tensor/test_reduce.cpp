@@ -6,9 +6,6 @@
 namespace kg {
 namespace {
 
-using Values = std::vector<double>;
-const float kInf = std::numeric_limits<float>::infinity();
-
 // (2, 3, 2): 1 .. 12
 Tensor dozen() { return Tensor::from<float>({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, {2, 3, 2}); }
 

@@ -6,10 +6,6 @@
 namespace kg {
 namespace {
 
-using Values = std::vector<double>;
-const double kInf = std::numeric_limits<double>::infinity();
-const Dtype kDtypes[] = {Dtype::f32, Dtype::f64};
-
 TEST(Softmax, ByHand) {
   for (Dtype dtype : kDtypes) {
     const Tensor x = of({0, std::log(2), std::log(5), 7, 7, 7}, {2, 3}, dtype);

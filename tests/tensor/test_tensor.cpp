@@ -6,8 +6,6 @@
 namespace kg {
 namespace {
 
-using Values = std::vector<double>;
-
 Tensor count_up(const Shape& shape) {
   std::vector<float> values;
   for (int64_t i = 0; i < shape.numel(); ++i) values.push_back(float(i));

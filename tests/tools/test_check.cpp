@@ -12,8 +12,6 @@ using namespace tools;
 namespace kg::test {
 namespace {
 
-const fs::path kGolden = fs::path(KG_TEST_DIR) / "golden";
-
 class Check : public testing::Test {
  protected:
   void expect(const std::string& arguments, int code, const std::vector<std::string>& parts) const {

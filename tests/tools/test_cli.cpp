@@ -59,7 +59,7 @@ struct Program {
 
 // The error of fn, or a failure.
 template <class Fn>
-Error error_of(Fn&& fn) {
+Error thrown_by(Fn&& fn) {
   try {
     fn();
   } catch (const Error& error) {
@@ -69,7 +69,7 @@ Error error_of(Fn&& fn) {
   return Error(ErrorCode::runtime, "");
 }
 Error parse_error(std::vector<const char*> words) {
-  return error_of([&] { (void)Program().parse(words); });
+  return thrown_by([&] { (void)Program().parse(words); });
 }
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -255,7 +255,7 @@ TEST(Cli, PositionalArguments) {
   EXPECT_TRUE(contains(cli.help(), "  FILE ...     motions [required]")) << cli.help();
   Cli empty("render", "Draws motions.", "render a.npy");
   empty.positional("files", &files, "motions").required();
-  const Error error = error_of([&] { (void)empty.parse(1, words); });
+  const Error error = thrown_by([&] { (void)empty.parse(1, words); });
   EXPECT_EQ(error.code, ErrorCode::usage);
   EXPECT_TRUE(contains(error.what(), "files is missing")) << error.what();
 }
@@ -290,7 +290,7 @@ TEST(RunOptions, DeviceAndThreads) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "device: CPU, 2 threads\n");
   EXPECT_EQ(threads(), 2);
   options.device = "cuda";
-  EXPECT_EQ(error_of([&] { start(options); }).code, ErrorCode::runtime);
+  EXPECT_EQ(thrown_by([&] { start(options); }).code, ErrorCode::runtime);
   set_threads(0);
 }
 

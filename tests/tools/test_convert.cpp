@@ -18,7 +18,6 @@ using namespace tools;
 namespace kg::test {
 namespace {
 
-const fs::path kGolden = fs::path(KG_TEST_DIR) / "golden";
 const fs::path kArchives = kGolden / "archives";
 
 class Convert : public testing::Test {

@@ -14,13 +14,6 @@
 namespace kg::test {
 namespace {
 
-std::vector<std::string> lines_of(const fs::path& path) {
-  std::vector<std::string> lines;
-  std::istringstream text(slurp(path));
-  for (std::string line; std::getline(text, line);) lines.push_back(line);
-  return lines;
-}
-
 // A body that sways, walks and bobs.
 Joints motion(int frames, int kind) {
   Joints joints(static_cast<size_t>(frames), Pose(kJoints));

@@ -23,13 +23,6 @@ class StandInSystem : public testing::Test {
   TemporaryFolder folder_;
 };
 
-std::vector<std::string> lines_of(const fs::path& path) {
-  std::vector<std::string> lines;
-  std::istringstream text(slurp(path));
-  for (std::string line; std::getline(text, line);) lines.push_back(line);
-  return lines;
-}
-
 TEST(StandInList, IsTheListWithOneSystemMore) {
   const fs::path root = fs::path(KG_TEST_DIR).parent_path();
   std::vector<std::string> more = lines_of(root / "tests/tools/standin/systems.cpp");

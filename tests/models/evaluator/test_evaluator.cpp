@@ -11,7 +11,7 @@ namespace {
 
 using Tokens = std::vector<std::vector<std::string>>;
 
-const Golden& golden() {
+const Golden& evaluator_golden() {
   static const Golden file("evaluator.safetensors");
   return file;
 }
@@ -25,18 +25,18 @@ void load(Module& module, const std::string& prefix, Dtype dtype) {
   module.to(dtype);
   module.eval();  // no dropout
   NamedTensors entries;
-  for (const auto& [name, tensor] : golden().file().tensors)
+  for (const auto& [name, tensor] : evaluator_golden().file().tensors)
     if (name.starts_with(prefix)) entries.emplace_back(name.substr(prefix.size()), tensor);
   module.load_state_dict(entries, "evaluator.safetensors");
 }
 void expect_gradients(const Module& module, const std::string& prefix, double tolerance) {
   for (const auto& [name, parameter] : module.named_parameters())
-    EXPECT_LT(relative_error(parameter->grad(), golden().get(prefix + name), 1e-3), tolerance) << name;
+    EXPECT_LT(relative_error(parameter->grad(), evaluator_golden().get(prefix + name), 1e-3), tolerance) << name;
 }
 SentenceBatch golden_sentences(Dtype dtype) {
-  const Tensor ids = golden().get("match.classes"), classes = Tensor::zeros({3, kSentence, kWordClasses});
+  const Tensor ids = evaluator_golden().get("match.classes"), classes = Tensor::zeros({3, kSentence, kWordClasses});
   for (int64_t i = 0; i < ids.numel(); ++i) classes.data<float>()[i * kWordClasses + ids.data<int32_t>()[i]] = 1;
-  return {golden().get("match.words"), classes.to(dtype), golden().get("match.length")};
+  return {evaluator_golden().get("match.words"), classes.to(dtype), evaluator_golden().get("match.length")};
 }
 
 TEST(Evaluator, HasTheParametersOfThePublishedNetworks) {
@@ -55,14 +55,14 @@ TEST(Evaluator, EmbeddingsLossAndGradientsAreThoseOfPyTorch) {
     SCOPED_TRACE(name_of(t.dtype));
     Evaluator e(small_config(), some_words());
     load(e, "match.w.", t.dtype);
-    const Tensor frames = golden().get("match.frames");
+    const Tensor frames = evaluator_golden().get("match.frames");
     const std::vector<int64_t> lengths(frames.data<int32_t>(), frames.data<int32_t>() + 3);
-    const Var motion = e.encode(e.prepare_motion(golden().get("match.motion"), lengths));
+    const Var motion = e.encode(e.prepare_motion(evaluator_golden().get("match.motion"), lengths));
     const Var text = e.encode(golden_sentences(t.dtype));
-    EXPECT_LT(relative_error(motion.value, golden().get("match.y.motion")), t.forward);
-    EXPECT_LT(relative_error(text.value, golden().get("match.y.text")), t.forward);
-    const MatchingLoss loss = matching_loss(text, motion, golden().get("match.partner"));
-    const std::vector<double> want = golden().get("match.loss").to_vector();
+    EXPECT_LT(relative_error(motion.value, evaluator_golden().get("match.y.motion")), t.forward);
+    EXPECT_LT(relative_error(text.value, evaluator_golden().get("match.y.text")), t.forward);
+    const MatchingLoss loss = matching_loss(text, motion, evaluator_golden().get("match.partner"));
+    const std::vector<double> want = evaluator_golden().get("match.loss").to_vector();
     EXPECT_NEAR(loss.total.item(), want[0], t.forward * want[0]);
     EXPECT_NEAR(loss.positive.item(), want[1], t.forward * want[0]);
     EXPECT_NEAR(loss.negative.item(), want[2], t.forward * want[0]);
@@ -76,8 +76,8 @@ TEST(Evaluator, AutoencoderIsThatOfPyTorch) {
     SCOPED_TRACE(name_of(t.dtype));
     MovementAutoencoder a(small_config());
     load(a, "movement.w.", t.dtype);
-    const MovementAutoencoder::Loss loss = a.loss(golden().get("movement.x", t.dtype));
-    const std::vector<double> want = golden().get("movement.loss").to_vector();
+    const MovementAutoencoder::Loss loss = a.loss(evaluator_golden().get("movement.x", t.dtype));
+    const std::vector<double> want = evaluator_golden().get("movement.loss").to_vector();
     const Var got[] = {loss.total, loss.reconstruction, loss.sparsity, loss.smoothness};
     for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(got[i].item(), want[i], t.forward * want[i]) << i;
     backward(loss.total);

@@ -8,15 +8,10 @@
 #include "tensor/parallel.h"
 #include "tests/error_of.h"
 #include "tests/golden/golden.h"
+#include "tests/models/metrics/rows.h"
 
 namespace kg {
 namespace {
-
-Tensor random_rows(int64_t n, int64_t d, uint64_t seed) {
-  const Tensor x = Tensor::empty({n, d}, Dtype::f64);
-  fill_normal(x, 0, 1, {seed, 1});
-  return x;
-}
 
 // An orthogonal matrix (d, d).
 Tensor random_rotation(int64_t d) {

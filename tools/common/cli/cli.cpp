@@ -41,7 +41,7 @@ std::string with_dashes(const std::string& argument) {
 }
 
 // Edit distance with swaps of neighbours (optimal string alignment).
-int distance(const std::string& a, const std::string& b) {
+int edit_distance(const std::string& a, const std::string& b) {
   std::vector<std::vector<int>> d(a.size() + 1, std::vector<int>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) {
     for (size_t j = 0; j <= b.size(); ++j) {
@@ -85,7 +85,7 @@ std::string nearest_name(const std::string& word, const std::vector<std::string>
   int best_distance = std::max(2, int(word.size()) / 3) + 1;
   for (const std::string& candidate : candidates) {
     const bool prefix = word.size() >= 3 && candidate.rfind(word, 0) == 0;
-    const int d = prefix ? 1 : distance(word, candidate);
+    const int d = prefix ? 1 : edit_distance(word, candidate);
     if (d < best_distance && d < int(std::max(word.size(), candidate.size()))) best = candidate, best_distance = d;
   }
   return best;

@@ -48,7 +48,7 @@ std::string join(const std::vector<std::string>& words, const char* separator) {
 }
 
 template <class T>
-inline constexpr bool is_number = std::is_arithmetic_v<T> && !std::is_same_v<T, bool>;
+inline constexpr bool is_number_type = std::is_arithmetic_v<T> && !std::is_same_v<T, bool>;
 
 }  // namespace
 
@@ -96,7 +96,7 @@ void CliOption::set_scalar(const std::string& text, const std::string& place, Er
         if constexpr (std::is_same_v<T, bool>) {
           if (text != "true" && text != "false") reject(text, place, code);
           *target = text == "true";
-        } else if constexpr (is_number<T>) {
+        } else if constexpr (is_number_type<T>) {
           T value{};
           if (!parse_number(text, value)) reject(text, place, code);
           const double x = double(value);
@@ -130,7 +130,7 @@ void CliOption::set(const std::vector<std::string>& texts, const std::string& pl
 
 void CliOption::set(const Json& value, const std::string& place) {
   const auto text_of = [&](const Json& item) {
-    const bool number = std::visit([](auto* t) { return is_number<std::remove_pointer_t<decltype(t)>>; }, target_);
+    const bool number = std::visit([](auto* t) { return is_number_type<std::remove_pointer_t<decltype(t)>>; }, target_);
     const bool fits = is_flag() ? item.is_boolean() : number ? item.is_number() : item.is_string();
     if (!fits) reject(item.dump(), place, ErrorCode::input);
     return item.is_string() ? item.get<std::string>() : item.dump();
@@ -192,7 +192,7 @@ std::string CliOption::right_column() const {
     note = std::visit(
         [](auto* target) -> std::string {
           using T = std::remove_pointer_t<decltype(target)>;
-          if constexpr (is_number<T>) return readable(*target);
+          if constexpr (is_number_type<T>) return readable(*target);
           if constexpr (std::is_same_v<T, std::string>) return *target;
           if constexpr (std::is_same_v<T, std::filesystem::path>) return target->string();
           if constexpr (std::is_same_v<T, CliChoice>) return target->names[size_t(target->get())];

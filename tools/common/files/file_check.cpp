@@ -10,6 +10,7 @@
 
 #include "data/formats/bvh.h"
 #include "data/formats/checkpoint.h"
+#include "data/formats/elements.h"
 #include "data/formats/file.h"
 #include "data/formats/npy.h"
 #include "data/formats/pickle.h"
@@ -32,12 +33,6 @@ std::string text(const Parts&... parts) {
   std::ostringstream stream;
   (stream << ... << parts);
   return stream.str();
-}
-
-std::string joined(const std::vector<std::string>& parts) {
-  std::string all;
-  for (const std::string& part : parts) all += (all.empty() ? "" : ", ") + part;
-  return all;
 }
 
 void check_weights(const fs::path& path, WeightsKind kind, FileReport& report) {

@@ -1,5 +1,6 @@
 // Systems by name and by file.
 #include "data/formats/checkpoint.h"
+#include "data/formats/elements.h"
 #include "tools/common/files/systems.h"
 
 namespace kg::tools {
@@ -11,12 +12,6 @@ const System* find_system(const std::filesystem::path& file) {
   for (const System& system : systems())
     if (system.kind == kind) return &system;
   return nullptr;
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
 }
 
 // What --model, or an alias of it, says on a command line.

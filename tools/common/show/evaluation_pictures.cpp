@@ -35,7 +35,7 @@ std::string number(double value) {
   return text.str();
 }
 
-HtmlSection section_of(const Case& c, const EvaluationSet& set) {
+HtmlSection html_section(const Case& c, const EvaluationSet& set) {
   const Item& item = set.item(c.item);
   const Skeleton& skeleton = set.data.skeleton;
   HtmlSection section;
@@ -54,11 +54,11 @@ void write_cases(const fs::path& path, const Evaluation& evaluation, const Evalu
   const size_t shown = std::min(kCases, (order.size() + 1) / 2);
   std::vector<HtmlSection> sections;
   for (size_t i = 0; i < shown; ++i) {
-    sections.push_back(section_of(*order[i], set));
+    sections.push_back(html_section(*order[i], set));
     if (i == 0) sections.back().title = "Best cases: " + sections.back().title;
   }
   for (size_t i = 0; i < std::min(shown, order.size() - shown); ++i) {
-    sections.push_back(section_of(*order[order.size() - 1 - i], set));
+    sections.push_back(html_section(*order[order.size() - 1 - i], set));
     if (i == 0) sections.back().title = "Worst cases: " + sections.back().title;
   }
   write_html(path, "Best and worst cases",
