@@ -19,13 +19,18 @@ namespace kg {
 enum class Dtype : uint8_t { f64, f32, bf16, i32, u8 };
 enum class Device : uint8_t { cpu, cuda };
 
-// bfloat16: the upper half of an f32; conversion rounds to nearest even and keeps NaN.
+// bfloat16: the upper half of an f32; conversion rounds to nearest even. NaN stays NaN: on the host with its sign and
+// its upper bits, on a GPU, where the conversion is one instruction (from sm_80 on), always as 0x7fff.
 struct bf16 {
   uint16_t bits = 0;
   bf16() = default;
   KG_HD explicit bf16(float x) {
+#ifdef __CUDA_ARCH__
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+#else
     const uint32_t u = std::bit_cast<uint32_t>(x);
     bits = x != x ? uint16_t((u >> 16) | 0x40) : uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+#endif
   }
   KG_HD explicit operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
 };

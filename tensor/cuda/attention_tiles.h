@@ -71,9 +71,7 @@ __device__ inline Pack4 load4(const HeadsView<const T>& x, Ptr<const T> row, int
 template <class T>
 __device__ inline void store4(const HeadsView<T>& x, Ptr<T> row, int c, const Pack4& p) {
   if (x.packed) {
-    Pack<T, 4> raw;
-    for (int j = 0; j < 4; ++j) raw[j] = T(p[j]);
-    store_pack(row + c, raw);
+    store_floats(row + c, p);
   } else {
     for (int j = 0; j < 4; ++j)
       if (c + j < x.width) row[c + j] = T(p[j]);

@@ -1,4 +1,6 @@
 // Fill and strided copy with conversion between any two dtypes.
+#include <algorithm>
+
 #include "tensor/convert.h"
 #include "tensor/cuda/kernel.h"
 #include "tensor/cuda/kernels.h"
@@ -9,6 +11,8 @@ namespace kg::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+// Up to here a copy is all latency, and a kernel starts sooner than a memcpy node between two kernels of a graph.
+constexpr int64_t kCopiedByKernel = 1 << 20;
 
 template <class T>
 __global__ void fill_kernel(int64_t n, Operands<1> o, Ptr<T> out, T value) {
@@ -37,9 +41,15 @@ __global__ void copy_dense(int64_t n, Ptr<To> out, Ptr<const From> in) {
   const int64_t step = int64_t(gridDim.x) * blockDim.x, first = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   for (int64_t i = first; i < n / N; i += step) {
     const Pack<From, N> from = load_pack<N>(in + i * N);
-    Pack<To, N> to;
-    for (int j = 0; j < N; ++j) to[j] = convert<To>(from[j]);
-    store_pack(out + i * N, to);
+    if constexpr (std::is_same_v<To, bf16> && !std::is_same_v<From, bf16>) {
+      Pack<float, N> wide;
+      for (int j = 0; j < N; ++j) wide[j] = float(from[j]);
+      store_floats(out + i * N, wide);
+    } else {
+      Pack<To, N> to;
+      for (int j = 0; j < N; ++j) to[j] = convert<To>(from[j]);
+      store_pack(out + i * N, to);
+    }
   }
   for (int64_t i = n / N * N + first; i < n; i += step) out[i] = convert<To>(in[i]);
 }
@@ -57,13 +67,15 @@ void fill(const Tensor& out, double value) {
 
 void copy(const Tensor& out, const Tensor& in) {
   const Operands<2> o({&out, &in});
-  if (o.dense() && out.dtype() == in.dtype()) return copy_on_device(out.raw(), in.raw(), out.bytes());
+  const bool whole = o.dense() && out.dtype() == in.dtype(), aligned = packs<2>(o, {&out, &in});
+  if (whole && !(aligned && out.bytes() <= kCopiedByKernel)) return copy_on_device(out.raw(), in.raw(), out.bytes());
   for_any(out.dtype(), [&](auto to) {
     for_any(in.dtype(), [&](auto from) {
       using To = decltype(to);
       using From = decltype(from);
-      if (packs<2>(o, {&out, &in}))
-        launch("copy", copy_dense<To, From>, blocks_for(ceil_div(out.numel(), 4), kThreads), kThreads, out.numel(),
+      constexpr int64_t kPack = 16 / int64_t(std::max(sizeof(To), sizeof(From)));
+      if (aligned)
+        launch("copy", copy_dense<To, From>, blocks_for(ceil_div(out.numel(), kPack), kThreads), kThreads, out.numel(),
                pointer<To>(out), pointer<const From>(in));
       else
         launch("copy", copy_kernel<To, From>, blocks_for(out.numel(), kThreads), kThreads, out.numel(), o,

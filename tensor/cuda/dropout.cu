@@ -11,6 +11,7 @@ constexpr int kThreads = 256;
 template <class T, int N, bool kPacks>
 __global__ void dropout_kernel(int64_t n, Keep keep, Ptr<const T> x, Ptr<T> y) {
   const int64_t step = int64_t(gridDim.x) * blockDim.x * N;
+  keep.start();
   for (int64_t first = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * N; first < n; first += step) {
     const bool whole = kPacks && first + N <= n;
     Pack<float, N> values;

@@ -57,6 +57,7 @@ __global__ void gather_elements(int64_t total, int64_t n, int64_t m, int64_t inn
 }
 
 constexpr int kAddThreads = 512, kAddWarps = kAddThreads / kWarp;
+constexpr int kAhead = 4;  // rows of values that a warp loads at once
 constexpr int kColumnsOfLane = 8, kColumnsOfBlock = kColumnsOfLane * kWarp;
 
 // out[o, row] += the sum of values[o, i] over the i with ids[i] == row. Each row of `out` has one block (for each 256
@@ -67,8 +68,8 @@ constexpr int kColumnsOfLane = 8, kColumnsOfBlock = kColumnsOfLane * kWarp;
 // Which rows: all n when there are few (kByRow); else, when most of a vocabulary does not occur, a block for each id
 // instead, of which the first of its row goes on and the others leave as soon as they find one before them.
 template <class Out, class T, bool kByRow>
-__global__ void add_rows(int64_t owners, int64_t n, int64_t m, int64_t inner, Ptr<const int32_t> ids,
-                         Ptr<const T> values, Ptr<Out> out) {
+__global__ void __launch_bounds__(kAddThreads, 2) add_rows(int64_t owners, int64_t n, int64_t m, int64_t inner,
+                                                           Ptr<const int32_t> ids, Ptr<const T> values, Ptr<Out> out) {
   KG_SHARED(int, found, 32);
   KG_SHARED(float, sums, kAddWarps* kColumnsOfBlock);
   const int warp = int(threadIdx.x) / kWarp, lane = int(threadIdx.x) % kWarp;
@@ -86,11 +87,20 @@ __global__ void add_rows(int64_t owners, int64_t n, int64_t m, int64_t inner, Pt
   int any = 0;
   for (int64_t at = begin; at < end; at += kWarp) {
     unsigned hits = __ballot_sync(kAllLanes, at + lane < end && ids[at + lane] == row);
-    for (int64_t i = at; hits != 0; ++i, hits >>= 1) {
-      if (!(hits & 1)) continue;
-      any = 1;
-      for (int j = 0; j < kColumnsOfLane; ++j)
-        if (const int64_t c = first + j * kWarp; c < inner) sum[j] += float(values[(outer * m + i) * inner + c]);
+    any |= int(hits != 0);
+    // Of a row that has most ids (padding) all 32 are hits. Four rows of values are on their way at a time; they are
+    // added in order, so that the sum is that of one at a time.
+    while (hits != 0) {
+      T loaded[kAhead][kColumnsOfLane] = {};
+      for (int a = 0; a < kAhead; ++a) {
+        if (hits == 0) continue;
+        const int64_t from = (outer * m + at + __ffs(hits) - 1) * inner;
+        hits &= hits - 1;
+        for (int j = 0; j < kColumnsOfLane; ++j)
+          if (const int64_t c = first + j * kWarp; c < inner) loaded[a][j] = values[from + c];
+      }
+      for (int a = 0; a < kAhead; ++a)
+        for (int j = 0; j < kColumnsOfLane; ++j) sum[j] += float(loaded[a][j]);
     }
   }
   for (int j = 0; j < kColumnsOfLane; ++j) sums[warp * kColumnsOfBlock + j * kWarp + lane] = sum[j];

@@ -13,12 +13,14 @@
 //   atomicAdd, atomicMax, atomicMin       on int in tensors or shared memory; floats are never added so
 //   Ptr<T>                                a tensor's elements: p[i], p + i, *p, p == nullptr; checked in tests
 //   load_pack<N>(p), store_pack(p, pack)  N elements at once, from an address that is a multiple of their size
+//   bf16_pair(low, high), __ffs(bits)     two floats rounded into 32 bits; 1 + the place of the lowest bit, 0 for none
 //   kg::vm::*, std::sqrt, fma ...         mathematics
 //
 // A launch is launch("name", kernel<T>, {blocks_x, blocks_y, blocks_z}, threads, arguments...). Everything runs on one
 // stream, in order.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <type_traits>
 
@@ -100,11 +102,22 @@ __device__ inline Pack<float, N> load_floats(Ptr<const T> p) {
   for (int j = 0; j < N; ++j) x[j] = float(raw[j]);
   return x;
 }
+// The floats rounded to T, bf16 two at a time.
+template <class T, int N>
+__device__ inline Pack<T, N> rounded(const Pack<float, N>& x) {
+  if constexpr (std::is_same_v<T, bf16> && N % 2 == 0) {
+    Pack<uint32_t, N / 2> pairs;
+    for (int j = 0; j < N / 2; ++j) pairs[j] = bf16_pair(x[2 * j], x[2 * j + 1]);
+    return std::bit_cast<Pack<T, N>>(pairs);
+  } else {
+    Pack<T, N> raw;
+    for (int j = 0; j < N; ++j) raw[j] = T(x[j]);
+    return raw;
+  }
+}
 template <int N, class T>
 __device__ inline void store_floats(Ptr<T> p, const Pack<float, N>& x) {
-  Pack<T, N> raw;
-  for (int j = 0; j < N; ++j) raw[j] = T(x[j]);
-  store_pack(p, raw);
+  store_pack(p, rounded<T>(x));
 }
 
 // Sum and maximum over the 32 lanes; every lane gets the result. T: float, double or int.

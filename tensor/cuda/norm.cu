@@ -30,6 +30,7 @@ __device__ inline void store_normed(Ptr<T> y, Ptr<const T> w, Ptr<const T> b, in
 template <class T>
 struct Input {
   Ptr<const T> x;
+  __device__ void start() {}
   template <int N>
   __device__ Pack<float, N> make(int64_t i) const {
     return load<N>(i);
@@ -45,13 +46,16 @@ struct Residual {
   Ptr<const T> x, y;
   Ptr<T> sum;
   Keep keep;
+  __device__ void start() { keep.start(); }
   template <int N>
   __device__ Pack<float, N> make(int64_t i) const {
     Pack<float, N> v = load_floats<N>(y + i);
     keep(v, i);
     const Pack<float, N> along = load_floats<N>(x + i);
-    for (int j = 0; j < N; ++j) v[j] = float(T(along[j] + v[j]));
-    store_floats(sum + i, v);
+    for (int j = 0; j < N; ++j) v[j] += along[j];
+    const Pack<T, N> kept = rounded<T>(v);
+    store_pack(sum + i, kept);
+    for (int j = 0; j < N; ++j) v[j] = float(kept[j]);
     return v;
   }
   template <int N>
@@ -66,6 +70,7 @@ __global__ void norm_kernel(int64_t rows, int64_t n, float eps, Ptr<T> y, Ptr<fl
                             Source source, Ptr<const T> weight, Ptr<const T> bias) {
   const int64_t r = int64_t(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp;
   if (r >= rows) return;
+  source.start();
   const int64_t first = int64_t(threadIdx.x % kWarp) * N;
   Pack<float, N> held[K];
   float sum = 0;
@@ -95,6 +100,7 @@ __global__ void norm_long_kernel(int64_t n, float eps, Ptr<T> y, Ptr<float> mean
                                  Ptr<const T> weight, Ptr<const T> bias) {
   KG_SHARED(float, part, 32);
   const int64_t r = blockIdx.x, first = int64_t(threadIdx.x) * N, step = int64_t(blockDim.x) * N;
+  source.start();
   float m = 0;
   if (mean != nullptr) {
     float sum = 0;
@@ -142,6 +148,7 @@ __device__ inline Pack<float, N> gradient(const Slopes<N>& s, float rstd, float 
 template <class T>
 struct InputGradient {
   Ptr<T> gx;
+  __device__ void start() {}
   template <int N>
   __device__ void store(int64_t i, const Pack<float, N>& g) const {
     store_floats(gx + i, g);
@@ -153,6 +160,7 @@ struct ResidualGradient {
   Ptr<T> gx, gy;
   Ptr<const T> gsum;
   Keep keep;
+  __device__ void start() { keep.start(); }
   template <int N>
   __device__ void store(int64_t i, Pack<float, N> g) const {
     if (gsum != nullptr) {
@@ -171,6 +179,7 @@ __global__ void norm_backward_kernel(int64_t rows, int64_t n, Target target, Ptr
                                      Ptr<const T> weight, Ptr<const float> mean, Ptr<const float> rstd) {
   const int64_t r = int64_t(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp;
   if (r >= rows) return;
+  target.start();
   const int64_t first = int64_t(threadIdx.x % kWarp) * N;
   const float scale = rstd[r], m = mean != nullptr ? float(mean[r]) : 0;
   Slopes<N> held[K];
@@ -193,6 +202,7 @@ __global__ void norm_backward_long_kernel(int64_t n, Target target, Ptr<const T>
                                           Ptr<const T> weight, Ptr<const float> mean, Ptr<const float> rstd) {
   KG_SHARED(float, part, 32);
   const int64_t r = blockIdx.x, first = int64_t(threadIdx.x) * N, step = int64_t(blockDim.x) * N;
+  target.start();
   const float scale = rstd[r], m = mean != nullptr ? float(mean[r]) : 0;
   float a = 0, ah = 0;
   for (int64_t c = first; c < n; c += step) {

@@ -38,10 +38,9 @@ __global__ void adam(int64_t n, Factors f, Ptr<const float> factor, Ptr<float> w
   for (int64_t i = thread; i < n / N; i += step) {
     const Pack<float, N> g = load_pack<N>(gradient + i * N);
     Pack<float, N> value = load_pack<N>(w + i * N), m = load_pack<N>(first + i * N), v = load_pack<N>(second + i * N);
-    Pack<bf16, N> rounded;
-    for (int j = 0; j < N; ++j) rounded[j] = bf16(adam_element(f, scale, g[j], value[j], m[j], v[j]));
+    for (int j = 0; j < N; ++j) adam_element(f, scale, g[j], value[j], m[j], v[j]);
     store_pack(w + i * N, value), store_pack(first + i * N, m), store_pack(second + i * N, v);
-    if (half != nullptr) store_pack(half + i * N, rounded);
+    if (half != nullptr) store_floats(half + i * N, value);
   }
   for (int64_t i = n / N * N + thread; i < n; i += step) {
     const float now = adam_element(f, scale, gradient[i], w[i], first[i], second[i]);

@@ -22,11 +22,11 @@ __global__ void map_dense(int64_t n, Fn fn, Ptr<T> out, In... in) {
   constexpr int N = 16 / sizeof(T);
   const int64_t step = int64_t(gridDim.x) * blockDim.x, first = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   for (int64_t i = first; i < n / N; i += step) {
-    Pack<T, N> result;
+    Pack<float, N> result;
     [&](const auto&... packs) {
-      for (int j = 0; j < N; ++j) result[j] = T(fn(wide(packs[j])...));
+      for (int j = 0; j < N; ++j) result[j] = fn(wide(packs[j])...);
     }(load_pack<N>(in + i * N)...);
-    store_pack(out + i * N, result);
+    store_floats(out + i * N, result);
   }
   for (int64_t i = n / N * N + first; i < n; i += step) out[i] = T(fn(wide(in[i])...));
 }

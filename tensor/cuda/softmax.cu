@@ -62,9 +62,7 @@ __device__ inline Pack<float, N> load_part(Ptr<const T> p, int64_t i, int first,
 template <int N, class T>
 __device__ inline void store_part(Ptr<T> p, int64_t i, int first, int last, const Pack<float, N>& x) {
   if (first == 0 && last == N) {
-    Pack<T, N> raw;
-    for (int j = 0; j < N; ++j) raw[j] = T(x[j]);
-    store_pack(p + i, raw);
+    store_floats(p + i, x);
   } else {
     for (int j = 0; j < N; ++j)
       if (j >= first && j < last) p[i + j] = T(x[j]);

@@ -7,6 +7,7 @@
 // Device memory is host memory that begins as NaN, and memory of a float tensor never written shows as NaN in results.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -173,6 +174,9 @@ void launch(const char* name, void (*kernel)(P...), Grid grid, int threads, std:
                    [](void* c) { (*static_cast<decltype(call)*>(c))(); });
   });
 }
+
+inline uint32_t bf16_pair(float low, float high) { return bf16(low).bits | uint32_t(bf16(high).bits) << 16; }
+inline int __ffs(unsigned bits) { return bits ? std::countr_zero(bits) + 1 : 0; }
 
 inline int atomicAdd(int* p, int value) { return std::exchange(*p, *p + value); }
 inline int atomicMax(int* p, int value) { return std::exchange(*p, *p > value ? *p : value); }

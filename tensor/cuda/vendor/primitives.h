@@ -24,6 +24,13 @@ __device__ __forceinline__ void store_pack(T* p, const Pack<T, N>& values) {
   *reinterpret_cast<Pack<T, N>*>(p) = values;
 }
 
+// Two floats rounded to bf16 by one instruction, `low` in the lower half.
+__device__ __forceinline__ uint32_t bf16_pair(float low, float high) {
+  uint32_t bits;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  return bits;
+}
+
 cudaStream_t stream();
 void check(cudaError_t result, const char* what);  // an Error that names the call
 
