@@ -1,5 +1,5 @@
 # A thin front for CMake: `make demo` and `make test` are the only command needed on a fresh Debian machine.
-.PHONY: all deps test-deps demo test gradcheck bench asan fuzz format format-check clean help
+.PHONY: all deps test-deps demo test gradcheck bench asan fuzz format format-check headers clean help
 .DEFAULT_GOAL := all
 
 JOBS         ?= $(shell nproc)
@@ -79,6 +79,9 @@ format:  ## clang-format every source file
 format-check:  ## fail when a file is not formatted
 	$(call install,$(FORMAT_PACKAGES))
 	@clang-format --dry-run -Werror $(SOURCES)
+
+headers: deps  ## compile every header alone, and all of them in either order
+	@tests/headers.sh
 
 clean:  ## remove the build folders (runs in out/ stay)
 	rm -rf build build-asan build-fuzz

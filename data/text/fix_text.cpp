@@ -74,7 +74,7 @@ std::u32string fix_line(std::u32string line, bool html) {
         append_fixed(to, line[at++]);
       }
     }
-    line = composed(to);
+    line = recomposed(to);
     if (line == before) break;
   }
   return line;

@@ -181,7 +181,7 @@ std::u32string decomposed(std::u32string_view text, bool compatible) {
   return to;
 }
 
-std::u32string composed(std::u32string_view text) {
+std::u32string recomposed(std::u32string_view text) {
   if (is_ascii(text)) return std::u32string(text);
   std::u32string to = decomposed(text);
   const auto count =

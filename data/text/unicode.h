@@ -35,6 +35,6 @@ std::u32string lower_case(std::u32string_view text);
 std::u32string upper_case(std::u32string_view text);  // one to one, but for the German sharp s
 
 std::u32string decomposed(std::u32string_view text, bool compatible = false);  // NFD, NFKD
-std::u32string composed(std::u32string_view text);                             // NFC
+std::u32string recomposed(std::u32string_view text);                           // NFC
 
 }  // namespace kg

@@ -6,15 +6,11 @@
 
 #include "tools/common/train/mpi_group.h"
 
-namespace kg {
-using namespace tools;
-}
-
 namespace kg::test {
 
 // Why a test with several processes cannot run here; empty if it can.
 inline std::string no_mpirun() {
-  if (!built_with_mpi()) return "this build has no MPI (install libopenmpi-dev and openmpi-bin)";
+  if (!tools::built_with_mpi()) return "this build has no MPI (install libopenmpi-dev and openmpi-bin)";
   if (std::system("mpirun --version 2>/dev/null | grep -q 'Open MPI'") != 0) return "no mpirun of Open MPI";
   return "";
 }
