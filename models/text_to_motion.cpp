@@ -10,6 +10,7 @@ std::vector<Tensor> TextToMotion::generate(const std::vector<MotionRequest>&, ui
 std::vector<std::string> TextToMotion::caption(const std::vector<Tensor>&) { refuse("write captions of motions"); }
 Tensor TextToMotion::reconstruct(const Tensor&) { refuse("reconstruct motions: it has no tokenizer"); }
 std::vector<Retrieved> TextToMotion::retrieved(const MotionRequest&) { refuse("look up motions"); }
+TrainingProbe TextToMotion::training_probe(int64_t, int64_t) { return {}; }
 std::vector<std::string> TextToMotion::notes(const std::vector<std::string>&) const { return {}; }
 
 }  // namespace kg

@@ -30,6 +30,13 @@ struct Retrieved {
   Tensor features;
 };
 
+// A step of training for measurements (bench --from-model): loss() computes on made-up inputs what the training program
+// computes for a batch, figures included, up to the loss; `parameters` are those that the step changes.
+struct TrainingProbe {
+  NamedParameters parameters;
+  std::function<Var()> loss;
+};
+
 class TextToMotion {
  public:
   virtual ~TextToMotion() = default;
@@ -52,6 +59,10 @@ class TextToMotion {
   // Lines about words of the sentences that mean nothing to it.
   virtual std::vector<std::string> notes(const std::vector<std::string>& captions) const;
   virtual void to(Device device) = 0;
+  // For items of `frames` frames where training cuts them so, as the tokenizer's (0: its own length). Without loss()
+  // where a system has none. The model is then in training, and must outlive what is returned. Of several stages it is
+  // the last one's.
+  virtual TrainingProbe training_probe(int64_t batch, int64_t frames);
 
  protected:
   [[noreturn]] void refuse(const char* what) const;  // "cannot write captions"

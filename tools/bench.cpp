@@ -1,13 +1,17 @@
 // Speed of the operations and of the models, against what the machine can do: each line has its GFLOP/s or GB/s and its
 // share of the peak, measured at the start (multiply-adds in registers, reading of a large array).
 //   build/bin/bench --benchmark_filter=attention --benchmark_repetitions=5
+// --from-model RUN does so for the ops of a trained model's step, by a trace instead of Google Benchmark.
 #include <benchmark/benchmark.h>
 #include <immintrin.h>
 
 #include <chrono>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "tensor/parallel.h"
+#include "tools/common/bench/from_model.h"
 #include "tools/common/bench/list.h"
 
 namespace {
@@ -104,13 +108,46 @@ void add(const tools::Benchmark& b) {
       ->Unit(benchmark::kMicrosecond);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+// The list, by Google Benchmark and its own options.
+int run_list(std::vector<char*> options) {
+  int count = int(options.size());
+  benchmark::Initialize(&count, options.data());
+  if (benchmark::ReportUnrecognizedArguments(count, options.data())) return 2;
   std::cout << "threads " << threads() << ", peak " << flop_peak() * 1e-9 << " GFLOP/s, reading " << read_peak() * 1e-9
             << " GB/s\n";
   for (const tools::Benchmark& b : tools::cpu_benchmarks()) add(b);
   benchmark::RunSpecifiedBenchmarks();
+  return 0;
 }
+
+int run(int argc, char** argv) {
+  std::vector<char*> own{argv[0]}, passed_on{argv[0]};
+  for (int i = 1; i < argc; ++i)
+    (std::string(argv[i]).starts_with("--benchmark_") ? passed_on : own).push_back(argv[i]);
+  tools::FromModel o;
+  o.run.device = "cpu";
+  tools::ModelOption model(int(own.size()), own.data());
+  tools::Cli cli("bench", "Times operations and models. Takes --benchmark_filter=REGEX and its like as well.",
+                 "bench --from-model runs/gpt");
+  model.add_model(cli, "from-model", "instead: the ops of this model's training step and of a motion", false);
+  cli.add("batch-size", &o.batch, "of that step; 0: as the run was trained").range(0, 65536);
+  cli.add("frames", &o.frames, "of its items, where it takes windows; 0: as the run").range(0, 4096);
+  cli.add("top", &o.top, "rows of a table, the slowest ones; 0: all").at_least(0);
+  cli.add("repetitions", &o.repetitions, "of which the fastest counts").range(1, 1000);
+  cli.group("Run");
+  tools::add_run_options(cli, o.run);
+  if (!cli.parse(int(own.size()), own.data())) return 0;
+  if (model.given()) {
+    if (passed_on.size() > 1) fail(ErrorCode::usage, passed_on[1], " is not for --from-model");
+    return tools::bench_from_model(o, model);
+  }
+  for (const char* option : {"batch-size", "frames", "top", "repetitions"})
+    if (cli.given(option)) fail(ErrorCode::usage, "--", option, " is for --from-model");
+  if (o.run.device != "cpu") fail(ErrorCode::usage, "without --from-model bench is for the CPU; gpu_bench times a GPU");
+  if (o.run.threads > 0) tools::start(o.run);  // else OMP_NUM_THREADS may say it
+  return run_list(std::move(passed_on));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return kg::tools::run_main(argc, argv, run); }

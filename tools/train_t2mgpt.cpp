@@ -62,14 +62,6 @@ std::unique_ptr<T2mGpt> make_model(const Options& o, GptRecipe& recipe, const Mo
   return model;
 }
 
-// The tokenizer stays as it is, and so does a frozen text encoder.
-NamedParameters trained_parameters(T2mGpt& model) {
-  NamedParameters parameters = model.gpt.named_parameters();
-  if (!model.text->frozen())
-    for (auto& [name, parameter] : model.text->named_parameters()) parameters.emplace_back("text." + name, parameter);
-  return parameters;
-}
-
 // Corrupted tokens, and targets with their weights.
 std::vector<Tensor> token_inputs(const CaptionedBatch& batch, const Tensor& inputs, Dtype compute) {
   const SampleTargets targets = gpt_targets(batch.tokens, compute, Device::cpu);
@@ -117,7 +109,7 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
   stage.name = "t2m_gpt";
   stage.kind = T2mGpt::kKind;
   stage.recipe = training;
-  stage.optimizers = {{"", {{trained_parameters(model), training.weight_decay}}}};
+  stage.optimizers = {{"", {{model.trained_parameters(), training.weight_decay}}}};
   stage.batches_per_epoch = order.batches_per_epoch();
   stage.training = [&](bool on) { model.train(on); };
   stage.batch = [&](int64_t i) -> Prefetch::Rest {

@@ -30,6 +30,31 @@ void T2mGpt::train(bool on) {
   gpt.train(on);
 }
 
+NamedParameters T2mGpt::trained_parameters() {
+  NamedParameters parameters = gpt.named_parameters();
+  if (!text->frozen())
+    for (auto& [name, parameter] : text->named_parameters()) parameters.emplace_back("text." + name, parameter);
+  return parameters;
+}
+
+// Rows are as long as can be, as all are computed; frozen features are looked up in training.
+TrainingProbe T2mGpt::training_probe(int64_t batch, int64_t) {
+  train(true);
+  const int64_t context = gpt.config().context;
+  const GptBatch rows{Tensor::zeros({batch, context}, Dtype::i32), std::vector<int64_t>(size_t(batch), context - 2)};
+  for (int64_t i = 0; i < rows.ids.numel(); ++i) rows.ids.data<int32_t>()[i] = int32_t(i % gpt.config().codes);
+  const Tensor ids = rows.ids.slice(1, 0, context - 1).contiguous().to(gpt.device());
+  const SampleTargets targets = gpt_targets(rows, gpt.dtype(), gpt.device());
+  const TextBatch words =
+      text->prepare(std::vector<std::string>(size_t(batch), "a person walks forward and turns left"));
+  const Var feature = text->frozen() ? detach(text->encode(words)) : Var();
+  return {trained_parameters(), [=, this] {
+            const Var logits = gpt(text->frozen() ? feature : text->encode(words), ids);
+            gpt_accuracy(logits.value, targets);
+            return gpt_loss(logits, targets);
+          }};
+}
+
 std::vector<Tensor> T2mGpt::generate(const std::vector<MotionRequest>& requests, uint64_t seed) {
   NoGrad guard;
   train(false);

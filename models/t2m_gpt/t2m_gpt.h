@@ -26,6 +26,9 @@ class T2mGpt : public TextToMotion {
   std::vector<std::string> notes(const std::vector<std::string>& captions) const override;
   void to(Device device) override;
   void train(bool on);
+  // The tokenizer stays as it is, and so does a frozen text encoder.
+  NamedParameters trained_parameters();
+  TrainingProbe training_probe(int64_t batch, int64_t frames) override;
 
   // One file: everything but a pretrained text encoder, of which it holds the checksums.
   static constexpr const char* kKind = "t2m_gpt";

@@ -28,6 +28,13 @@ Tensor MotionTokenizer::decode(const std::vector<int32_t>& tokens) {
 
 Tensor MotionTokenizer::reconstruct(const Tensor& features) { return decode(encode(features)); }
 
+TrainingProbe MotionTokenizer::training_probe(int64_t batch, int64_t frames) {
+  model.train();
+  const Tensor x = Tensor::empty({batch, frames > 0 ? frames : TokenizerRecipe().window, body.features()});
+  fill_normal(x, 0, 1, default_generator().next());
+  return {model.named_parameters(), [this, x = x.to(model.device())] { return model.loss(model(Var(x)), x).total; }};
+}
+
 namespace {
 
 TensorFile import_public_vqvae(const ImportSource& source) {

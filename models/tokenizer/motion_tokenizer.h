@@ -20,6 +20,7 @@ class MotionTokenizer : public TextToMotion {
   int64_t max_frames() const override { return 0; }
   const Skeleton& skeleton() const override { return body; }
   void to(Device device) override { model.to(device); }
+  TrainingProbe training_probe(int64_t batch, int64_t frames) override;
 
   // As a file: weights under vqvae., the statistics, the configuration.
   static constexpr const char* kKind = "vqvae";

@@ -11,13 +11,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The programs of tools/, without the tests and the benchmark (whose options are Google Benchmark's).
+// The programs of tools/, without the tests.
 std::vector<std::string> programs() {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(KG_BIN_DIR)) {
     if (!entry.is_regular_file()) continue;
     const std::string name = entry.path().filename().string();
-    if (name.rfind("test_", 0) != 0 && name.rfind("fuzz_", 0) != 0 && name != "bench") names.push_back(name);
+    if (name.rfind("test_", 0) != 0 && name.rfind("fuzz_", 0) != 0) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
