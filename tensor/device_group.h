@@ -8,6 +8,10 @@
 
 namespace kg {
 
+// This process computes on the GPU with this number among those that are visible, counted round where there are fewer
+// (without it: on the first). Before the first use of CUDA; nothing in a build for the CPU.
+void choose_cuda_device(int number);
+
 class DeviceGroup {
  public:
   using Id = std::array<char, 128>;

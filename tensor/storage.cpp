@@ -1,5 +1,7 @@
 // The caching allocator: freed blocks are kept by size and handed out again (best fit, at most twice the size asked
 // for); when the system has no memory left, the least recently freed blocks go back first.
+// With KG_EXACT_ALLOCATIONS=1 in the environment blocks have the size that was asked for and go back at once, so that
+// tools which watch memory see every overrun and every use after it was freed; that is slow.
 #include "tensor/storage.h"
 
 #include <cstdlib>
@@ -7,6 +9,7 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 
 // Under AddressSanitizer a block's unused end and every cached block are off limits, as if each came from the system.
@@ -28,6 +31,17 @@ constexpr int64_t kAlignment = 64;
 constexpr int64_t kSmallStep = 512, kLargeStep = 2 << 20, kLargeFrom = 1 << 20;
 constexpr int64_t kCacheLimit = int64_t(4) << 30;
 
+bool exact_allocations() {
+  static const bool on = [] {
+    const char* value = std::getenv("KG_EXACT_ALLOCATIONS");
+    const std::string text = value ? value : "";
+    if (text != "" && text != "0" && text != "1")
+      fail(ErrorCode::usage, "[allocator] KG_EXACT_ALLOCATIONS is \"", text, "\"; use 1 (exact) or 0 (cached)");
+    return text == "1";
+  }();
+  return on;
+}
+
 }  // namespace
 
 class MemoryPool {
@@ -41,11 +55,10 @@ class MemoryPool {
   Device device() const { return device_; }
 
   void* allocate(int64_t bytes, int64_t& block_bytes) {
-    const int64_t step = bytes >= kLargeFrom ? kLargeStep : kSmallStep;
-    const int64_t wanted = (bytes + step - 1) / step * step;
+    const int64_t wanted = block_size(bytes);
     std::lock_guard lock(mutex_);
     auto found = free_.lower_bound(wanted);
-    if (found != free_.end() && found->first <= 2 * wanted) {
+    if (found != free_.end() && found->first <= (exact_allocations() ? wanted : 2 * wanted)) {
       Block block = *found->second;
       order_.erase(found->second);
       free_.erase(found);
@@ -74,6 +87,7 @@ class MemoryPool {
     stats_.cached += block_bytes;
     order_.push_back({data, block_bytes});
     free_.emplace(block_bytes, std::prev(order_.end()));
+    if (exact_allocations() && !kept_) return release_oldest();  // the only one
     while (device_ == Device::cpu && stats_.cached > kCacheLimit) release_oldest();
   }
 
@@ -93,6 +107,11 @@ class MemoryPool {
     int64_t bytes;
   };
 
+  int64_t block_size(int64_t bytes) const {
+    int64_t step = bytes >= kLargeFrom ? kLargeStep : kSmallStep;
+    if (exact_allocations()) step = device_ == Device::cpu ? kAlignment : 1;  // aligned_alloc() asks for multiples
+    return (bytes + step - 1) / step * step;
+  }
   void* hand_out(Block block, int64_t bytes, int64_t& block_bytes) {
     block_bytes = block.bytes;
     if (device_ == Device::cpu) {

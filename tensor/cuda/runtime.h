@@ -7,6 +7,8 @@
 
 namespace kg::cuda {
 
+// Of several GPUs the one with this number, counted round; before anything else here is called. Without it, the first.
+void choose_device(int number);
 // Why no device can be used; empty when one can.
 std::string problem();
 struct DeviceInfo {
@@ -15,11 +17,10 @@ struct DeviceInfo {
   int processors = 0;  // streaming multiprocessors
 };
 DeviceInfo device_info();
+std::string versions();  // of the device, the driver and the libraries, in words
 
 void* allocate(int64_t bytes);  // null when there is not enough
 void release(void* data);
-void* allocate_pinned(int64_t bytes);  // host memory that the device reads without a staging copy
-void release_pinned(void* data);
 
 void copy_to_device(void* to, const void* from, int64_t bytes);  // `from` may be changed once it returns
 void copy_to_host(void* to, const void* from, int64_t bytes);    // waits for all work before it

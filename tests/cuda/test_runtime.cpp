@@ -1,14 +1,23 @@
 // The device side of tensors: copies, memory pools, captured graphs.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tensor/device.h"
+#include "tensor/device_group.h"
 #include "tensor/ops.h"
 #include "tests/cuda/device_test.h"
+#include "tests/error_of.h"
+#include "tests/tools/run_program.h"
 
 namespace kg {
 namespace {
 
 using CudaRuntime = DeviceTest;
+
+bool exact_allocations() {
+  const char* value = std::getenv("KG_EXACT_ALLOCATIONS");
+  return value && value == std::string("1");
+}
 
 TEST_F(CudaRuntime, TensorsGoOverAndComeBack) {
   const Tensor x = Tensor::from<float>({1, 2, 3, 4, 5, 6}, {2, 3});
@@ -37,13 +46,54 @@ TEST_F(CudaRuntime, MemoryIsKeptForReuse) {
   { const Tensor warm = Tensor::empty({1000}, Dtype::f32, Device::cuda); }
   const int64_t before = allocator_stats(Device::cuda).system_calls;
   for (int i = 0; i < 10; ++i) Tensor::empty({1000}, Dtype::f32, Device::cuda);
-  EXPECT_EQ(allocator_stats(Device::cuda).system_calls, before);
+  EXPECT_EQ(allocator_stats(Device::cuda).system_calls, before + (exact_allocations() ? 10 : 0));
+}
+
+// The switch is read once, so this runs as a program of its own with it.
+TEST_F(CudaRuntime, ExactAllocationsAreAsLargeAsAskedAndFreedAtOnce) {
+  if (!std::getenv("KG_EXACT_ALLOCATIONS")) {
+    const auto own = [](const std::string& value) {
+      return test::run_command("KG_EXACT_ALLOCATIONS=" + value + " timeout 60 /proc/" + std::to_string(::getpid()) +
+                               "/exe --gtest_filter=CudaRuntime.ExactAllocations*");
+    };
+    const test::RunResult exact = own("1"), wrong = own("yes");
+    EXPECT_EQ(exact.code, 0) << exact.output;
+    EXPECT_NE(exact.output.find("[  PASSED  ] 1 test."), std::string::npos) << exact.output;
+    EXPECT_NE(wrong.code, 0);
+    EXPECT_NE(wrong.output.find("KG_EXACT_ALLOCATIONS is \"yes\"; use 1"), std::string::npos) << wrong.output;
+    return;
+  }
+  for (const auto& [device, bytes] : {std::pair(Device::cpu, 4032), std::pair(Device::cuda, 4004)}) {
+    const AllocatorStats before = allocator_stats(device);
+    {
+      const Tensor t = Tensor::empty({1001}, Dtype::f32, device);
+      EXPECT_EQ(allocator_stats(device).in_use - before.in_use, bytes) << name_of(device);
+    }
+    EXPECT_EQ(allocator_stats(device).in_use, before.in_use);
+    EXPECT_EQ(allocator_stats(device).cached, 0);
+  }
+  // A graph keeps its memory all the same: it is used after it was freed.
+  const Tensor x = Tensor::full({5}, 2, Dtype::f32, Device::cuda), y = Tensor::zeros({5}, Dtype::f32, Device::cuda);
+  const auto step = [&] { y.copy_from(add(mul(x, x), y)); };
+  step();
+  Graph graph;
+  graph.capture(step);
+  EXPECT_EQ(y.to_vector(), std::vector<double>(5, 8));
+}
+
+TEST_F(CudaRuntime, TheDeviceIsChosenBeforeItsFirstUse) {
+  const Tensor used = Tensor::zeros({1}, Dtype::f32, Device::cuda);
+  EXPECT_EQ(error_of(ErrorCode::runtime, [] { choose_cuda_device(1); }),
+            "[cuda] GPU 0 is in use already; choose one before the first use of CUDA");
 }
 
 TEST_F(CudaRuntime, GraphRepeatsWhatWasCaptured) {
   const Tensor x = Tensor::full({5}, 2, Dtype::f32, Device::cuda), y = Tensor::zeros({5}, Dtype::f32, Device::cuda);
+  const auto step = [&] { y.copy_from(add(mul(x, x), y)); };
+  step();
+  y.copy_from(Tensor::zeros({5}).to(Device::cuda));
   Graph graph;
-  graph.capture([&] { y.copy_from(add(mul(x, x), y)); });
+  graph.capture(step);
   EXPECT_EQ(y.to_vector(), std::vector<double>(5, 4)) << "capture() runs the step once";
   x.copy_from(Tensor::full({5}, 3).to(Device::cuda));
   const Tensor other = Tensor::full({5}, 7, Dtype::f32, Device::cuda);  // must not get the graph's memory

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tensor/cuda/device_choice.h"
 #include "tensor/cuda/kernel.h"
 #include "tests/cuda_emulation/graph.h"
 
@@ -12,19 +13,28 @@ namespace kg::cuda {
 namespace {
 uint64_t offset = 0;
 emulation::Recording* recording = nullptr;
+DeviceChoice& choice() {
+  static DeviceChoice made;
+  return made;
+}
 }  // namespace
 
-std::string problem() { return ""; }
+void choose_device(int number) { choice().choose(number); }
+
+std::string problem() {
+  choice().of(1);
+  return "";
+}
 DeviceInfo device_info() { return {"emulated CUDA device", int64_t(64) << 30, 4}; }
+std::string versions() { return "no driver, no libraries"; }
 
 void* allocate(int64_t bytes) {
+  choice().of(1);
   void* data = std::aligned_alloc(256, size_t((bytes + 255) / 256 * 256));
   if (data) std::memset(data, 0xff, size_t(bytes));
   return data;
 }
 void release(void* data) { std::free(data); }
-void* allocate_pinned(int64_t bytes) { return allocate(bytes); }
-void release_pinned(void* data) { release(data); }
 
 void copy_to_device(void* to, const void* from, int64_t bytes) {
   CHECK(!recording, "[cuda] a copy from the host cannot be part of a captured graph");

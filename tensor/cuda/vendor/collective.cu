@@ -43,6 +43,7 @@ CollectiveId collective_id() {
 void* collective_join(const CollectiveId& id, int rank, int size) {
   ncclUniqueId given;
   std::memcpy(&given, id.data(), sizeof(given));
+  stream();  // which makes the device of this process the current one
   ncclComm_t group = nullptr;
   KG_NCCL(ncclCommInitRank, &group, size, given, rank);
   return group;

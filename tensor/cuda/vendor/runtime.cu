@@ -1,46 +1,59 @@
 // The backend's runtime over the CUDA runtime, which is linked statically and finds the driver by itself.
+#include "tensor/cuda/device_choice.h"
 #include "tensor/cuda/kernel.h"
 #include "tensor/cuda/runtime.h"
+#include "tensor/cuda/staging.h"
 #include "tensor/cuda/vendor/library.h"
 
-#include <cstring>
 #include <mutex>
-#include <vector>
 
 namespace kg::cuda {
 namespace {
 
-// Host memory that is on its way to the device: a ring of pinned buffers, each free again when its copy is done.
-class StagingRing {
- public:
-  void copy(void* to, const void* from, int64_t bytes) {
-    Slot& slot = slots_[next_++ % kSlots];
-    if (slot.done)
-      check(cudaEventSynchronize(slot.done), "cudaEventSynchronize");
-    else
-      check(cudaEventCreateWithFlags(&slot.done, cudaEventDisableTiming), "cudaEventCreate");
-    if (slot.bytes < bytes) {
-      if (slot.data) check(cudaFreeHost(slot.data), "cudaFreeHost");
-      slot.bytes = bytes + bytes / 2;
-      check(cudaMallocHost(&slot.data, size_t(slot.bytes)), "cudaMallocHost");
-    }
-    std::memcpy(slot.data, from, size_t(bytes));
-    check(cudaMemcpyAsync(to, slot.data, size_t(bytes), cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync");
-    check(cudaEventRecord(slot.done, stream()), "cudaEventRecord");
-  }
+DeviceChoice& choice() {
+  static DeviceChoice made;
+  return made;
+}
+int device() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) count = 0;
+  return choice().of(count);
+}
+// CUDA keeps a current device for each host thread, which is 0 in the beginning.
+void enter_device() {
+  thread_local const bool entered = [] {
+    check(cudaSetDevice(device()), "cudaSetDevice");
+    return true;
+  }();
+  static_cast<void>(entered);
+}
 
- private:
-  static constexpr size_t kSlots = 16;
-  struct Slot {
+struct StagingCalls {
+  using Event = cudaEvent_t;
+  static void* allocate(int64_t bytes) {
     void* data = nullptr;
-    int64_t bytes = 0;
-    cudaEvent_t done = nullptr;
-  };
-  Slot slots_[kSlots];
-  size_t next_ = 0;
+    const cudaError_t result = cudaMallocHost(&data, size_t(bytes));
+    if (result == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // it is not sticky
+      return nullptr;
+    }
+    check(result, "cudaMallocHost");
+    return data;
+  }
+  static void release(void* data) { check(cudaFreeHost(data), "cudaFreeHost"); }
+  static void wait(Event& event) {
+    if (event)
+      check(cudaEventSynchronize(event), "cudaEventSynchronize");
+    else
+      check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+  }
+  static void start_copy(void* to, const void* pinned, int64_t bytes) {
+    check(cudaMemcpyAsync(to, pinned, size_t(bytes), cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync");
+  }
+  static void record(Event& event) { check(cudaEventRecord(event, stream()), "cudaEventRecord"); }
 };
-StagingRing& staging() {
-  static StagingRing* ring = new StagingRing;  // never destroyed: the driver may be gone first
+StagingRing<StagingCalls>& staging() {
+  static auto* ring = new StagingRing<StagingCalls>;  // never destroyed: the driver may be gone first
   return *ring;
 }
 std::mutex staging_mutex;
@@ -55,15 +68,6 @@ uint64_t* offset_on_device() {
   }();
   return data;
 }
-// Memory may come and go while a graph is captured: it is there before the graph runs.
-template <class Call>
-cudaError_t while_capturing(Call&& call) {
-  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
-  cudaThreadExchangeStreamCaptureMode(&mode);
-  const cudaError_t result = call();
-  cudaThreadExchangeStreamCaptureMode(&mode);
-  return result;
-}
 __global__ void set_offset(uint64_t* at, uint64_t value) {
   if (threadIdx.x == 0) *at = value;
 }
@@ -77,6 +81,7 @@ void check(cudaError_t result, const char* what) {
 }
 
 cudaStream_t stream() {
+  enter_device();
   static cudaStream_t s = [] {
     cudaStream_t created = nullptr;
     check(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "cudaStreamCreate");
@@ -85,6 +90,8 @@ cudaStream_t stream() {
   return s;
 }
 
+void choose_device(int number) { choice().choose(number); }
+
 std::string problem() {
   static const std::string found = []() -> std::string {
     int count = 0;
@@ -92,7 +99,7 @@ std::string problem() {
     if (result != cudaSuccess) return std::string("no usable CUDA device: ") + cudaGetErrorString(result);
     if (count == 0) return "no CUDA device";
     cudaDeviceProp properties{};
-    check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+    check(cudaGetDeviceProperties(&properties, device()), "cudaGetDeviceProperties");
     if (properties.major < 8)
       return std::string(properties.name) + " has compute capability " + std::to_string(properties.major) + "." +
              std::to_string(properties.minor) + "; 8.0 or newer is needed";
@@ -104,13 +111,30 @@ std::string problem() {
 }
 DeviceInfo device_info() {
   cudaDeviceProp properties{};
-  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  check(cudaGetDeviceProperties(&properties, device()), "cudaGetDeviceProperties");
   return {properties.name, int64_t(properties.totalGlobalMem), properties.multiProcessorCount};
 }
 
+std::string versions() {
+  const auto number = [](int version) {  // 13010 is 13.1
+    return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+  };
+  int driver = 0, runtime = 0;
+  check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device()), "cudaGetDeviceProperties");
+  const Library blas("libcublasLt.so.13"), dnn("libcudnn.so.9");
+  return "compute capability " + std::to_string(properties.major) + "." + std::to_string(properties.minor) +
+         ", CUDA driver " + number(driver) + ", runtime " + number(runtime) + ", cuBLASLt " +
+         std::to_string(blas.function<size_t()>("cublasLtGetVersion")()) + ", cuDNN " +
+         std::to_string(dnn.function<size_t()>("cudnnGetVersion")());
+}
+
 void* allocate(int64_t bytes) {
+  enter_device();
   void* data = nullptr;
-  const cudaError_t result = while_capturing([&] { return cudaMalloc(&data, size_t(bytes)); });
+  const cudaError_t result = cudaMalloc(&data, size_t(bytes));
   if (result == cudaErrorMemoryAllocation) {
     cudaGetLastError();  // it is not sticky
     return nullptr;
@@ -118,15 +142,7 @@ void* allocate(int64_t bytes) {
   check(result, "cudaMalloc");
   return data;
 }
-void release(void* data) {  // waits for the work that uses it; destructors call it, so it cannot fail
-  while_capturing([&] { return cudaFree(data); });
-}
-void* allocate_pinned(int64_t bytes) {
-  void* data = nullptr;
-  check(cudaMallocHost(&data, size_t(bytes)), "cudaMallocHost");
-  return data;
-}
-void release_pinned(void* data) { cudaFreeHost(data); }
+void release(void* data) { cudaFree(data); }  // waits for the work that uses it; destructors call it: no error
 
 void copy_to_device(void* to, const void* from, int64_t bytes) {
   cudaStreamCaptureStatus capturing = cudaStreamCaptureStatusNone;
@@ -152,9 +168,10 @@ void set_stream_offset(uint64_t offset) {
   launch("set_stream_offset", set_offset, {1}, kWarp, offset_on_device(), offset);
 }
 
+// Relaxed: memory may come and go, and code be loaded, while a graph is captured; all that is there when it runs.
 void capture_begin() {
   offset_on_device();
-  check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
 }
 void* capture_end() {
   cudaGraph_t graph = nullptr;

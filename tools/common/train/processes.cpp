@@ -4,11 +4,8 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <sstream>
-#include <vector>
 
+#include "tensor/device_group.h"
 #include "tools/common/cli/cli.h"
 #include "tools/common/train/mpi_group.h"
 
@@ -23,18 +20,6 @@ namespace {
                     : ": it failed with exit code " + std::to_string(code) + "; see its message\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
   ::_exit(int(ErrorCode::peer));
-}
-
-// Each rank of a machine its own GPU, in turn: the others are hidden before the CUDA runtime looks.
-void choose_gpu() {
-  std::vector<std::string> gpus;
-  if (const char* visible = std::getenv("CUDA_VISIBLE_DEVICES")) {
-    std::istringstream list(visible);
-    for (std::string gpu; std::getline(list, gpu, ',');) gpus.push_back(gpu);
-  } else {
-    for (int i = 0; std::filesystem::exists("/dev/nvidia" + std::to_string(i)); ++i) gpus.push_back(std::to_string(i));
-  }
-  if (!gpus.empty()) ::setenv("CUDA_VISIBLE_DEVICES", gpus[size_t(world().local_rank()) % gpus.size()].c_str(), 1);
 }
 
 int run_as_rank(JoinedGroup& group, const std::function<int()>& body) {
@@ -66,7 +51,7 @@ int run_parallel_main(int argc, char** argv, const std::function<int(int, char**
     ::signal(SIGTERM, SIG_IGN);
     const std::unique_ptr<JoinedGroup> group = join_processes(end_without);
     const WorldScope scope(*group);
-    choose_gpu();
+    choose_cuda_device(group->local_rank());  // each process of a machine its own, in turn
     if (group->rank() != 0) CHECK(std::freopen("/dev/null", "w", stdout), "cannot open /dev/null");
     return run_as_rank(*group, [&] { return body(count, arguments); });
   });
