@@ -38,11 +38,16 @@ std::string describe(Device device) {
 }
 
 void Graph::capture(const std::function<void()>& step) {
+  record(step);
+  replay();
+}
+
+void Graph::record(const std::function<void()>& step) {
   reset();
   pool_ = make_memory_pool(Device::cuda);
   Generator& generator = default_generator();
   first_stream_ = generator.position;
-  {
+  try {
     const MemoryPoolScope scope(pool_);
     cuda::capture_begin();
     try {
@@ -55,10 +60,13 @@ void Graph::capture(const std::function<void()>& step) {
       throw;
     }
     graph_ = cuda::capture_end();
+  } catch (...) {
+    generator.position = first_stream_;
+    reset();
+    throw;
   }
   streams_ = generator.position - first_stream_;
   generator.position = first_stream_;
-  replay();
 }
 
 void Graph::replay() {
@@ -83,6 +91,7 @@ void synchronize(Device) {}
 void set_tf32(bool) {}
 std::string describe(Device) { return "CPU, " + std::to_string(threads()) + (threads() == 1 ? " thread" : " threads"); }
 void Graph::capture(const std::function<void()>&) { fail(ErrorCode::runtime, "[graph] ", cuda_problem()); }
+void Graph::record(const std::function<void()>&) { fail(ErrorCode::runtime, "[graph] ", cuda_problem()); }
 void Graph::replay() { fail(ErrorCode::runtime, "[graph] ", cuda_problem()); }
 void Graph::reset() {}
 

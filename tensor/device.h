@@ -23,7 +23,8 @@ void synchronize(Device device);
 void set_tf32(bool on);
 
 // A step that is launched as one object (a CUDA graph). capture() runs the host code of `step` once, recording its
-// kernels instead of running them, then replays; replay() runs them again on the same memory. `step` must have run
+// kernels instead of running them, then replays; replay() runs them again on the same memory. A capture that fails
+// leaves no graph and no trace in default_generator(). `step` must have run
 // before, so that nothing is left to allocate from the system, and may not wait for the device or copy from or to the
 // host; it reads its inputs from tensors that stay where they are, and what changes from step to step must lie in them.
 // Random numbers move on with default_generator(), exactly as if the step had run anew.
@@ -35,6 +36,7 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
 
   void capture(const std::function<void()>& step);
+  void record(const std::function<void()>& step);  // capture() without the replay: nothing has run
   void replay();
   bool captured() const { return graph_ != nullptr; }
   void reset();

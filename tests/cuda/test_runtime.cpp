@@ -90,7 +90,7 @@ TEST_F(CudaRuntime, TheDeviceIsChosenBeforeItsFirstUse) {
 TEST_F(CudaRuntime, GraphRepeatsWhatWasCaptured) {
   const Tensor x = Tensor::full({5}, 2, Dtype::f32, Device::cuda), y = Tensor::zeros({5}, Dtype::f32, Device::cuda);
   const auto step = [&] { y.copy_from(add(mul(x, x), y)); };
-  step();
+  step();  // what a graph holds has been launched before
   y.copy_from(Tensor::zeros({5}).to(Device::cuda));
   Graph graph;
   graph.capture(step);

@@ -8,6 +8,7 @@
 #include "tensor/cuda/device_choice.h"
 #include "tensor/cuda/kernel.h"
 #include "tests/cuda_emulation/graph.h"
+#include "tests/cuda_emulation/refusals.h"
 
 namespace kg::cuda {
 namespace {
@@ -68,10 +69,15 @@ void graph_release(void* graph) { delete static_cast<emulation::Recording*>(grap
 }  // namespace kg::cuda
 
 namespace kg::emulation {
+Refusals& refusals() {
+  static Refusals r;
+  return r;
+}
 void submit(std::function<void()> work) {
-  if (cuda::recording)
-    cuda::recording->work.push_back(std::move(work));
-  else
-    work();
+  if (!cuda::recording) return work();
+  const int64_t most = refusals().launches_captured;
+  CHECK(most < 0 || int64_t(cuda::recording->work.size()) < most, "[emulation] the capture fails after ", most,
+        " launches");
+  cuda::recording->work.push_back(std::move(work));
 }
 }  // namespace kg::emulation

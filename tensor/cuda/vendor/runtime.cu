@@ -175,7 +175,9 @@ void capture_begin() {
 }
 void* capture_end() {
   cudaGraph_t graph = nullptr;
-  check(cudaStreamEndCapture(stream(), &graph), "cudaStreamEndCapture");
+  const cudaError_t ended = cudaStreamEndCapture(stream(), &graph);
+  if (ended != cudaSuccess) cudaGetLastError();  // the step may go on without a graph
+  check(ended, "cudaStreamEndCapture");
   cudaGraphExec_t executable = nullptr;
   const cudaError_t result = cudaGraphInstantiate(&executable, graph, 0);
   cudaGraphDestroy(graph);

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "nn/distributed.h"
 #include "tensor/ops.h"
 
 namespace kg::tools {
@@ -19,25 +20,42 @@ bool CapturedStep::place(const std::vector<Tensor>& inputs) {
   return same;
 }
 
+// The graph has memory of its own; what the steps so far have left is of no more use. Nothing of a capture that failed
+// has run, on no rank: the step runs as it is.
+void CapturedStep::capture(const Work& work) {
+  results_.clear();
+  release_cache(device_);
+  std::string problem;
+  try {
+    graph_.record([&] { results_ = work(places_); });
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  if (!any_rank(!problem.empty())) return graph_.replay();
+  graph_.reset();
+  capture_ = false;
+  if (!problem.empty() || leads())
+    std::fprintf(stderr, "\n%s: the step runs without a CUDA graph, which is slower: %s\n", title_.c_str(),
+                 problem.empty() ? "another process could not capture it" : problem.c_str());
+  results_ = work(places_);
+}
+
 const std::vector<Tensor>& CapturedStep::run(const std::vector<Tensor>& inputs, const Work& work) {
   if (device_ == Device::cpu) return results_ = work(inputs);
-  if (!place(inputs)) {
+  const bool moved = !place(inputs);
+  if (capture_ && any_rank(moved)) {
     if (graph_.captured() && !quiet_)
       std::fprintf(stderr, "\n%s: the inputs changed their shape; the step runs without a CUDA graph for now\n",
                    title_.c_str());
     graph_.reset();
     runs_ = 0;
   }
-  if (graph_.captured()) {
+  if (graph_.captured())
     graph_.replay();
-  } else if (!capture_ || runs_ < kEagerRuns) {
+  else if (capture_ && runs_ >= kEagerRuns && world().sums_on_device())
+    capture(work);
+  else
     results_ = work(places_);
-  } else {
-    // The graph has memory of its own; what the steps so far have left is of no more use.
-    results_.clear();
-    release_cache(device_);
-    graph_.capture([&] { results_ = work(places_); });
-  }
   ++runs_;
   return results_;
 }

@@ -93,8 +93,13 @@ class MpiGroup : public JoinedGroup {
   int local_rank() const override { return local_rank_; }
   int local_size() const override { return local_size_; }
   void all_reduce_sum(const Tensor& t) override;
+  bool sums_on_device() const override { return gpus_ != nullptr; }
   void broadcast(const Tensor& t, int root) override {
     if (t.device() != Device::cpu) {
+      if (gpus_) {  // without the host: the sum with zeros
+        if (rank_ != root) t.fill(0);
+        return gpus_->all_reduce_sum(t);
+      }
       const Tensor host = t.to(Device::cpu);
       broadcast(host, root);
       return t.copy_from(host);
