@@ -31,9 +31,10 @@ struct Gemm {
   float beta = 0;
   Epilogue epilogue = Epilogue::none;
   const void* bias = nullptr;  // (n), of dtype `out`
-  void* row_sums = nullptr;    // (m), of dtype `out`, overwritten
+  void* row_sums = nullptr;    // (m), of dtype `out`, overwritten where the epilogue is done
 };
-// False: the product is there, but row_sums are not, since the library has no algorithm with them for this product.
+// False: the product is there without its epilogue, which the library does not do for this product. A `bias` must begin
+// at a multiple of 16 bytes: some kernels read it so without asking.
 bool gemm(const Gemm& g);
 
 // f32 products with the 10-bit mantissa of TF32 inputs (eight times the speed on an H200).

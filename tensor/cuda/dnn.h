@@ -14,9 +14,12 @@ struct Conv {
   int stride, padding, dilation;
   Dtype dtype;
 };
-// bias (O) may be null. False: y is there without the bias, which the library does not add for this convolution.
-bool conv_forward(const Conv& c, const void* x, const void* w, const void* bias, void* y);
-void conv_backward_input(const Conv& c, const void* gy, const void* w, void* gx);
-void conv_backward_weight(const Conv& c, const void* gy, const void* x, void* gw);  // gw of c.dtype, overwritten
+// Data begins at multiples of 16 bytes. Refused: the library has no algorithm that gives the same bytes in every run
+// (nothing was written).
+enum class ConvForward { refused, without_bias, done };  // without_bias: y is there, but the library adds none here
+ConvForward conv_forward(const Conv& c, const void* x, const void* w, const void* bias, void* y);  // bias (O) or null
+// False: refused. gx and gw are of c.dtype, overwritten.
+bool conv_backward_input(const Conv& c, const void* gy, const void* w, void* gx);
+bool conv_backward_weight(const Conv& c, const void* gy, const void* x, void* gw);
 
 }  // namespace kg::cuda

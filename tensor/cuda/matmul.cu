@@ -2,6 +2,7 @@
 #include "tensor/cuda/blas.h"
 #include "tensor/cuda/kernel.h"
 #include "tensor/cuda/kernels.h"
+#include "tensor/cuda/operands.h"
 
 namespace kg::cuda {
 namespace {
@@ -82,8 +83,9 @@ void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, co
   g.in = g.out = product_dtype("linear", x);
   g.c = out.raw();
   g.line = out.size(1);
-  if (bias.defined()) g.epilogue = Epilogue::bias, g.bias = bias.raw();
-  gemm(g);
+  const Tensor shift = !bias.defined() || starts_aligned(bias) ? bias : bias.clone();
+  if (bias.defined()) g.epilogue = Epilogue::bias, g.bias = shift.raw();
+  if (!gemm(g)) add_inplace(out, bias.expand(out.shape()), 1);
 }
 
 // The sums of gy's rows come out of the product that reads gy anyway, where cuBLASLt can do that.

@@ -43,11 +43,14 @@ struct Operands {
   }
 };
 
+// A tensor's first element stands at a multiple of 16 bytes, as the widest loads want it.
+inline bool starts_aligned(const Tensor& t) { return reinterpret_cast<uintptr_t>(t.raw()) % 16 == 0; }
+
 // Dense operands that can be read 16 bytes at a time.
 template <int K>
 bool packs(const Operands<K>& o, const std::array<const Tensor*, K>& tensors) {
   bool all = o.dense();
-  for (const Tensor* t : tensors) all = all && reinterpret_cast<uintptr_t>(t->raw()) % 16 == 0;
+  for (const Tensor* t : tensors) all = all && starts_aligned(*t);
   return all;
 }
 
@@ -56,7 +59,7 @@ template <class T, class Fn>
 void for_width(int64_t n, std::initializer_list<const Tensor*> tensors, Fn&& fn) {
   constexpr int kWide = 16 / int(sizeof(T));
   bool packed = n % kWide == 0;
-  for (const Tensor* t : tensors) packed = packed && (!t->defined() || reinterpret_cast<uintptr_t>(t->raw()) % 16 == 0);
+  for (const Tensor* t : tensors) packed = packed && (!t->defined() || starts_aligned(*t));
   packed ? fn(std::integral_constant<int, kWide>{}) : fn(std::integral_constant<int, 1>{});
 }
 inline constexpr int kHeldPacks = 8;  // registers of a lane hold this many packs of a row

@@ -6,6 +6,7 @@
 
 #include "tensor/parallel.h"
 #include "tests/cuda_emulation/graph.h"
+#include "tests/cuda_emulation/refusals.h"
 
 namespace kg::cuda {
 namespace {
@@ -32,14 +33,17 @@ std::vector<float> dense(const Operand& o, Dtype dtype, int64_t rows, int64_t co
 
 // The emulated library sums rows only of some products, so that tests see callers do without.
 bool sums_rows(const Gemm& g) { return g.epilogue == Epilogue::row_sums && g.m % 2 == 1; }
+bool has_epilogue(const Gemm& g) {
+  return !emulation::refusals().epilogues && (g.epilogue == Epilogue::bias || sums_rows(g));
+}
 
-void multiply(const Gemm& g) {
+void multiply(const Gemm& g, bool fused) {
   parallel_for(g.batches, 1, [&](int64_t first, int64_t last) {
     for (int64_t batch = first; batch < last; ++batch) {
       const std::vector<float> a = dense(g.a, g.in, g.m, g.k, batch), b = dense(g.b, g.in, g.k, g.n, batch);
       std::vector<float> row(size_t(g.n));
       for (int64_t i = 0; i < g.m; ++i) {
-        if (sums_rows(g)) {
+        if (fused && g.epilogue == Epilogue::row_sums) {
           const auto first = a.begin() + i * g.k;
           store(g.row_sums, g.out, i, std::accumulate(first, first + g.k, 0.0f));
         }
@@ -52,7 +56,7 @@ void multiply(const Gemm& g) {
           const int64_t at = batch * g.batch + i * g.line + j;
           float y = row[size_t(j)];
           if (g.beta != 0) y += g.beta * load(g.c, g.out, at);
-          if (g.epilogue == Epilogue::bias) y += load(g.bias, g.out, j);
+          if (fused && g.epilogue == Epilogue::bias) y += load(g.bias, g.out, j);
           store(g.c, g.out, at, y);
         }
       }
@@ -63,8 +67,11 @@ void multiply(const Gemm& g) {
 }  // namespace
 
 bool gemm(const Gemm& g) {
-  emulation::submit([g] { multiply(g); });
-  return g.epilogue != Epilogue::row_sums || sums_rows(g);
+  CHECK(reinterpret_cast<uintptr_t>(g.bias) % 16 == 0, "[emulation] a bias that cuBLASLt's kernels would misread: it ",
+        "does not begin at a multiple of 16 bytes");
+  const bool fused = has_epilogue(g);
+  emulation::submit([g, fused] { multiply(g, fused); });
+  return g.epilogue == Epilogue::none || fused;
 }
 void set_tf32(bool on) { tf32_on = on; }
 bool tf32() { return tf32_on; }

@@ -3,7 +3,9 @@
 
 #include <vector>
 
+#include "tensor/error.h"
 #include "tests/cuda_emulation/graph.h"
+#include "tests/cuda_emulation/refusals.h"
 
 namespace kg::cuda {
 namespace {
@@ -30,10 +32,21 @@ void for_taps(const Conv& c, Fn fn) {
       }
 }
 
+// Whether there is an algorithm; data and channels must be as the real library takes them.
+bool takes(const Conv& c, std::initializer_list<const void*> data) {
+  for (const void* p : data)
+    CHECK(reinterpret_cast<uintptr_t>(p) % 16 == 0,
+          "[emulation] cuDNN takes no data that does not begin at a multiple ", "of 16 bytes");
+  CHECK(c.in * size_of(c.dtype) % 16 == 0 && c.out * size_of(c.dtype) % 16 == 0,
+        "[emulation] cuDNN has no fast kernel for ", c.in, " to ", c.out, " channels of ", name_of(c.dtype));
+  return !emulation::refusals().convolutions;
+}
+
 }  // namespace
 
 // The emulated library adds biases for some convolutions only, so that tests see callers do it.
-bool conv_forward(const Conv& c, const void* x, const void* w, const void* bias, void* y) {
+ConvForward conv_forward(const Conv& c, const void* x, const void* w, const void* bias, void* y) {
+  if (!takes(c, {x, w, bias, y})) return ConvForward::refused;
   const bool adds = bias && c.taps % 2 == 1;
   emulation::submit([=] {
     std::vector<float> sum(size_t(c.batch * c.out_time * c.out), 0.0f);
@@ -45,9 +58,10 @@ bool conv_forward(const Conv& c, const void* x, const void* w, const void* bias,
     });
     store(y, c.dtype, sum);
   });
-  return !bias || adds;
+  return !bias || adds ? ConvForward::done : ConvForward::without_bias;
 }
-void conv_backward_input(const Conv& c, const void* gy, const void* w, void* gx) {
+bool conv_backward_input(const Conv& c, const void* gy, const void* w, void* gx) {
+  if (!takes(c, {gy, w, gx})) return false;
   emulation::submit([=] {
     std::vector<float> sum(size_t(c.batch * c.time * c.in), 0.0f);
     for_taps(c, [&](int64_t px, int64_t py, int64_t pw) {
@@ -57,8 +71,10 @@ void conv_backward_input(const Conv& c, const void* gy, const void* w, void* gx)
     });
     store(gx, c.dtype, sum);
   });
+  return true;
 }
-void conv_backward_weight(const Conv& c, const void* gy, const void* x, void* gw) {
+bool conv_backward_weight(const Conv& c, const void* gy, const void* x, void* gw) {
+  if (!takes(c, {gy, x, gw})) return false;
   emulation::submit([=] {
     std::vector<float> sum(size_t(c.out * c.taps * c.in), 0.0f);
     for_taps(c, [&](int64_t px, int64_t py, int64_t pw) {
@@ -68,6 +84,7 @@ void conv_backward_weight(const Conv& c, const void* gy, const void* x, void* gw
     });
     store(gw, c.dtype, sum);
   });
+  return true;
 }
 
 }  // namespace kg::cuda

@@ -1,5 +1,5 @@
 // Matrix products over cuBLASLt. Its matrices are column-major, so C (m, n) row-major is computed as C^T = B^T A^T. The
-// plan of a shape (descriptors and the algorithm that the heuristic names first) is made once and kept.
+// plan of a shape (descriptors and the first algorithm of the heuristic's that takes the product) is made once and kept.
 #include "tensor/cuda/blas.h"
 
 #include <cublasLt.h>
@@ -7,6 +7,7 @@
 #include <map>
 #include <tuple>
 
+#include "tensor/cuda/candidates.h"
 #include "tensor/cuda/kernel.h"
 #include "tensor/cuda/runtime.h"
 #include "tensor/cuda/vendor/library.h"
@@ -43,10 +44,14 @@ void* workspace() {
 
 cudaDataType_t type_of(Dtype d) { return d == Dtype::f32 ? CUDA_R_32F : CUDA_R_16BF; }
 
+// With a name of its own: nvcc 13.0 does not compile a vector of cuBLASLt's unnamed struct.
+struct Algorithm {
+  cublasLtMatmulAlgo_t value;
+};
 struct Plan {
   cublasLtMatmulDesc_t operation = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
-  cublasLtMatmulAlgo_t algorithm{};
+  Candidates<Algorithm> algorithms;
   bool fused = true;  // the epilogue is part of it
 };
 
@@ -105,44 +110,55 @@ void release(const Plan& p) {
   KG_LT(cublasLtMatmulDescDestroy, p.operation);
 }
 
-// The algorithm that the heuristic names first; false when there is none.
-bool find_algorithm(Plan& p, const Gemm& g) {
+// A combination that the library does not do: said by the heuristic, or only by the product itself.
+bool refused(cublasStatus_t status) {
+  return status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE ||
+         status == CUBLAS_STATUS_ARCH_MISMATCH;
+}
+
+cublasLtMatmulPreference_t preference_of(const Gemm& g) {
   cublasLtMatmulPreference_t preference = nullptr;
   KG_LT(cublasLtMatmulPreferenceCreate, &preference);
-  KG_LT(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspace,
-        sizeof(kWorkspace));
+  const auto set = [&](cublasLtMatmulPreferenceAttributes_t name, auto value) {
+    KG_LT(cublasLtMatmulPreferenceSetAttribute, preference, name, &value, sizeof(value));
+  };
+  set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
   // Views may begin anywhere: what the heuristic picks must be right for every pointer of this plan's key.
-  const uint32_t align_a = alignment(g.b.data), align_b = alignment(g.a.data), align_c = alignment(g.c);
-  KG_LT(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &align_a, 4);
-  KG_LT(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &align_b, 4);
-  KG_LT(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &align_c, 4);
-  KG_LT(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &align_c, 4);
-  cublasLtMatmulHeuristicResult_t result{};
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(g.b.data));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(g.a.data));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(g.c));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(g.c));
+  // The parts of a sum that is split along k stay in f32 until they are one: not where they would be stored in bf16.
+  if (g.out == Dtype::bf16)
+    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  return preference;
+}
+
+// What the heuristic proposes, best first; nothing when it refuses the product.
+Candidates<Algorithm> find_algorithms(const Plan& p, const Gemm& g) {
+  const cublasLtMatmulPreference_t preference = preference_of(g);
+  constexpr int kMost = 16;
+  cublasLtMatmulHeuristicResult_t results[kMost]{};
   int found = 0;
   const cublasStatus_t status = KG_CALL(lt(), cublasLtMatmulAlgoGetHeuristic)(handle(), p.operation, p.a, p.b, p.c, p.c,
-                                                                              preference, 1, &result, &found);
+                                                                              preference, kMost, results, &found);
   KG_LT(cublasLtMatmulPreferenceDestroy, preference);
-  const bool refused = status == CUBLAS_STATUS_INVALID_VALUE && g.epilogue == Epilogue::row_sums;
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || refused) return false;
+  if (refused(status)) return {};
   check_lt(status, "cublasLtMatmulAlgoGetHeuristic");
-  p.algorithm = result.algo;
-  return found > 0;
+  std::vector<Algorithm> usable;
+  for (int i = 0; i < found; ++i)
+    if (results[i].state == CUBLAS_STATUS_SUCCESS && results[i].workspaceSize <= kWorkspace)
+      usable.push_back({results[i].algo});
+  return Candidates<Algorithm>(std::move(usable));
 }
 
-Plan make_plan(Gemm g) {
+Plan make_plan(const Gemm& g) {
   Plan p = describe(g);
-  if (find_algorithm(p, g)) return p;
-  if (g.epilogue == Epilogue::row_sums) {
-    release(p);
-    g.epilogue = Epilogue::none;
-    p = describe(g);
-    p.fused = false;
-    if (find_algorithm(p, g)) return p;
-  }
-  fail(ErrorCode::runtime, "[cublasLt] no algorithm for a product of ", g.m, " x ", g.k, " x ", g.n);
+  p.algorithms = find_algorithms(p, g);
+  return p;
 }
 
-const Plan& plan_of(const Gemm& g) {
+Plan& plan_of(const Gemm& g) {
   using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, bool, int64_t, int64_t, bool, int64_t, int, int,
                          int64_t, int64_t, int, bool, uint32_t, uint32_t, uint32_t, uint32_t>;
   static auto* plans = new std::map<Key, Plan>;
@@ -173,12 +189,34 @@ const Plan& plan_of(const Gemm& g) {
 }  // namespace
 
 bool gemm(const Gemm& g) {
-  const Plan& p = plan_of(g);
-  if (g.epilogue != Epilogue::none && p.fused) point_epilogue(p, g);
-  const float alpha = 1;
-  KG_LT(cublasLtMatmul, handle(), p.operation, &alpha, g.b.data, p.a, g.a.data, p.b, &g.beta, g.c, p.c, g.c, p.c,
-        &p.algorithm, workspace(), kWorkspace, stream());
-  return p.fused;
+  Plan& p = plan_of(g);
+  cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;  // of a product without any algorithm
+  const auto multiply = [&] {
+    if (g.epilogue != Epilogue::none && p.fused) point_epilogue(p, g);
+    const bool proven = p.algorithms.proven();
+    return p.algorithms.run([&](const Algorithm& algorithm) {
+      const float alpha = 1;
+      status = KG_CALL(lt(), cublasLtMatmul)(handle(), p.operation, &alpha, g.b.data, p.a, g.a.data, p.b, &g.beta, g.c,
+                                             p.c, g.c, p.c, &algorithm.value, workspace(), kWorkspace, stream());
+      if (status == CUBLAS_STATUS_SUCCESS) return true;
+      // A kernel that cannot be launched is refused as well, as long as none ever was.
+      const bool not_launched = status == CUBLAS_STATUS_EXECUTION_FAILED || status == CUBLAS_STATUS_INTERNAL_ERROR;
+      if (proven || !(refused(status) || not_launched)) check_lt(status, "cublasLtMatmul");
+      cudaGetLastError();  // it is not to be found by the next call
+      return false;
+    });
+  };
+  if (multiply()) return p.fused;
+  if (g.epilogue != Epilogue::none && p.fused) {
+    Gemm bare = g;
+    bare.epilogue = Epilogue::none;
+    release(p);
+    p = make_plan(bare);
+    p.fused = false;
+    if (multiply()) return false;
+  }
+  fail(ErrorCode::runtime, "[cublasLt] no algorithm takes a product of ", g.m, " x ", g.k, " x ", g.n,
+       " (the last answer was status ", int(status), ")");
 }
 void set_tf32(bool on) { tf32_on = on; }
 bool tf32() { return tf32_on; }
