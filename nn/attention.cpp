@@ -76,25 +76,12 @@ Var ProjectedAttention::operator()(const Var& x, const Var& memory, AttentionOpt
   return out(reshape(y, {x.size(0), x.size(1), y.size(2) * y.size(3)}));
 }
 
-namespace {
-// (B, H D) -> (B, 1, H, D)
-Tensor split_heads(const Tensor& rows, int64_t heads) {
-  return rows.reshape({rows.size(0), 1, heads, rows.size(1) / heads});
-}
-}  // namespace
-
-Tensor ProjectedAttention::attend(const Tensor& x, const KeyValueCache& keys, const Tensor& bias,
-                                  const Tensor& key_mask) const {
-  AttentionOptions options;
-  options.scale = scale, options.key_mask = key_mask, options.bias = bias;
-  const Tensor y = attention(split_heads(decode_rows(q, x), heads), keys.k, keys.v, options).y;
-  return decode_rows(out, y.reshape({x.size(0), heads * y.size(3)}));
-}
-Tensor ProjectedAttention::step(const Tensor& x, int64_t position, const KeyValueCache& cache,
-                                const Tensor& bias) const {
-  cache.k.slice(1, position, position + 1).copy_from(split_heads(decode_rows(k, x), heads));
-  cache.v.slice(1, position, position + 1).copy_from(split_heads(decode_rows(v, x), heads));
-  return attend(x, {cache.k.slice(1, 0, position + 1), cache.v.slice(1, 0, position + 1)}, bias, {});
+Tensor ProjectedAttention::step(const Tensor& x, const RowNorm& norm, const KeyValueCache& cache,
+                                const Tensor& position, const Tensor& bias) const {
+  const Tensor queries =
+      project_rows(x, norm, row_projection(q), row_projection(k), row_projection(v), cache.k, cache.v, position);
+  const Tensor y = attention_rows(queries, cache.k, cache.v, {.scale = scale, .bias = bias}, position);
+  return decode_rows(out, y, {.residual = x});
 }
 KeyValueCache ProjectedAttention::keys_and_values(const Tensor& memory) const {
   const int64_t batch = memory.size(0), time = memory.size(1);
@@ -105,8 +92,11 @@ KeyValueCache ProjectedAttention::keys_and_values(const Tensor& memory) const {
   };
   return {of(k), of(v)};
 }
-Tensor ProjectedAttention::step(const Tensor& x, const KeyValueCache& source, const Tensor& key_mask) const {
-  return attend(x, source, {}, key_mask);
+Tensor ProjectedAttention::step_across(const Tensor& x, const RowNorm& norm, const KeyValueCache& source,
+                                       const Tensor& key_mask) const {
+  const Tensor queries = decode_rows(q, x, {.norm = norm});
+  const Tensor y = attention_rows(queries, source.k, source.v, {.scale = scale, .key_mask = key_mask});
+  return decode_rows(out, y, {.residual = x});
 }
 
 }  // namespace kg

@@ -50,19 +50,18 @@ class ProjectedAttention : public Module {
   // As above.
   Var operator()(const Var& x, const Var& memory, AttentionOptions mask = {}, const Var& bias = {}) const;
 
-  // One position of a causal decoder (nn/decode.h), x (B, C) -> (B, C): its key and value go into the cache, its query
-  // sees those of all positions up to it, with bias (1 or B, 1 or H, 1, position + 1) on the scores.
-  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& cache, const Tensor& bias = {}) const;
+  // One position of a causal decoder (nn/decode.h) with its norm and its residual, x (B, C) -> x + attention(norm(x)):
+  // its key and value go into the cache, its query sees those of all positions up to it. bias (1, H, 1, most) is for the
+  // scores of the last position; one before it takes as many from the right as it sees keys.
+  Tensor step(const Tensor& x, const RowNorm& norm, const KeyValueCache& cache, const Tensor& position,
+              const Tensor& bias = {}) const;
   // The same towards a source, whose keys and values are made once of memory (B, Ts, C). key_mask u8 (B, Ts).
   KeyValueCache keys_and_values(const Tensor& memory) const;
-  Tensor step(const Tensor& x, const KeyValueCache& source, const Tensor& key_mask) const;
+  Tensor step_across(const Tensor& x, const RowNorm& norm, const KeyValueCache& source, const Tensor& key_mask) const;
 
   Linear q, k, v, out;  // C -> H D, three times, and back
   int64_t heads;
   double dropout, scale;
-
- private:
-  Tensor attend(const Tensor& x, const KeyValueCache& keys, const Tensor& bias, const Tensor& key_mask) const;
 };
 
 }  // namespace kg

@@ -1,21 +1,23 @@
 #include "nn/decode.h"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace kg {
 
-Tensor decode_rows(const Linear& layer, const Tensor& x) {
-  return linear_rows(x, layer.weight.value, layer.bias.value);
+Tensor decode_rows(const Linear& layer, const Tensor& x, const RowsOptions& options) {
+  return linear_rows(x, layer.weight.value, layer.bias.value, options);
 }
-Tensor decode_rows(const LayerNorm& norm, const Tensor& x) {
-  return layer_norm(x, norm.weight.value, norm.bias.value, norm.eps).y;
-}
+RowNorm row_norm(const LayerNorm& norm) { return {norm.weight.value, norm.bias.value, norm.eps, false}; }
+RowNorm row_norm(const RMSNorm& norm) { return {norm.weight.value, {}, norm.eps, true}; }
+RowProjection row_projection(const Linear& layer) { return {layer.weight.value, layer.bias.value}; }
 Tensor decode_rows(const RMSNorm& norm, const Tensor& x) { return rms_norm(x, norm.weight.value, norm.eps).y; }
 
 void DecodeState::make_room(int64_t layers, int64_t rows, int64_t most, int64_t heads, int64_t head_width,
                             const Tensor& like) {
   const auto room = [&] { return Tensor::empty({rows, most, heads, head_width}, like.dtype(), like.device()); };
   for (int64_t i = 0; i < layers; ++i) written.push_back({room(), room()});
+  position = Tensor::zeros({1}, Dtype::i32, like.device());
 }
 
 DecodeState DecodeState::repeated(int64_t times) const {
@@ -59,28 +61,46 @@ void Decoder::start(DecodeState state) {
   for (Tensor* t : parts(state, true))
     if (t->defined()) *t = t->clone();  // the caller's own stays as it is
   state_ = std::move(state);
-  ids_ = Tensor::empty({rows()}, Dtype::i32, state_.written.front().k.device());
-  steps_.clear();
-  for (int64_t i = 0; i < most(); ++i) steps_.emplace_back();
+  inputs_ = Tensor::empty({rows() + 1}, Dtype::i32, state_.written.front().k.device());
+  ids_ = inputs_.slice(0, 0, rows()), state_.position = inputs_.slice(0, rows(), rows() + 1);
+  graph_.reset();
+  steps_ = Steps::cold;
+}
+
+// The graph has memory of its own; what steps have left of other shapes is given back before, as nothing can be while
+// it is captured.
+void Decoder::capture(const std::function<void()>& run) {
+  logits_ = {};
+  release_cache(ids_.device());
+  try {
+    graph_.capture(run);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "decoding: the steps run without a CUDA graph, since one cannot be captured: %s\n",
+                 error.what());
+    graph_.reset();
+    steps_ = Steps::without_graph;
+    run();
+  }
 }
 
 Tensor Decoder::step(const std::vector<int32_t>& ids) {
   NoGrad guard;
-  CHECK(!steps_.empty(), "[decode] step() before start()");
+  CHECK(inputs_.defined(), "[decode] step() before start()");
   CHECK(int64_t(ids.size()) == rows(), "[decode] ", ids.size(), " ids for ", rows(), " rows");
   CHECK(position_ < most(), "[decode] position ", position_, " of a decoder for ", most());
-  ids_.copy_from(Tensor::from(ids, {rows()}));
-  Step& s = steps_[size_t(position_)];
-  const auto run = [&] { s.logits = model_.step(ids_, position_, state_); };
-  if (s.graph.captured())
-    s.graph.replay();
-  else if (s.warm)
-    s.graph.capture(run);
+  std::vector<int32_t> inputs = ids;
+  inputs.push_back(int32_t(position_));
+  inputs_.copy_from(Tensor::from(inputs, {rows() + 1}));
+  const auto run = [&] { logits_ = model_.step(ids_, state_); };
+  if (graph_.captured())
+    graph_.replay();
+  else if (steps_ == Steps::warm)
+    capture(run);
   else
     run();
-  s.warm = ids_.device() == Device::cuda;
+  if (steps_ == Steps::cold && ids_.device() == Device::cuda) steps_ = Steps::warm;
   ++position_;
-  return s.logits.to(Device::cpu).to(Dtype::f32);
+  return logits_.to(Device::cpu).to(Dtype::f32);
 }
 
 void Decoder::reorder(const std::vector<int32_t>& rows) {

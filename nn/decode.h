@@ -3,7 +3,7 @@
 // whatever the batch.
 #pragma once
 
-#include <deque>
+#include <functional>
 
 #include "nn/attention.h"
 #include "nn/norm.h"
@@ -11,10 +11,12 @@
 
 namespace kg {
 
-// Layers on the rows x (B, C) of one position.
-Tensor decode_rows(const Linear& layer, const Tensor& x);
-Tensor decode_rows(const LayerNorm& norm, const Tensor& x);
+// Layers on the rows x (B, C) of one position, and layers as the operations on rows take them (tensor/ops.h).
+Tensor decode_rows(const Linear& layer, const Tensor& x, const RowsOptions& options = {});
 Tensor decode_rows(const RMSNorm& norm, const Tensor& x);
+RowNorm row_norm(const LayerNorm& norm);
+RowNorm row_norm(const RMSNorm& norm);
+RowProjection row_projection(const Linear& layer);
 
 // What rows are written from, and what they have seen. A model makes it; undefined: the model has no use for it.
 struct DecodeState {
@@ -23,6 +25,7 @@ struct DecodeState {
   Tensor source_mask;                  // u8 (B, Ts), 0 hides
   Tensor condition;                    // (B, C'), what the first position reads
   Tensor bias;                         // (1, H, 1, most) on scores: position p takes the last p + 1
+  Tensor position;                     // i32 (1), where the rows are: it lies beside them, so that a graph serves all
 
   // Room for `most` positions of `rows` rows, in the dtype and on the device of `like`.
   void make_room(int64_t layers, int64_t rows, int64_t most, int64_t heads, int64_t head_width, const Tensor& like);
@@ -35,15 +38,16 @@ struct DecodeState {
 class TokenWriter {
  public:
   virtual ~TokenWriter() = default;
-  // The ids (B) i32 at `position`, those before it having been stepped over -> logits (B, V) of the next. On a device
-  // it may not wait: it is captured.
-  virtual Tensor step(const Tensor& ids, int64_t position, const DecodeState& state) const = 0;
+  // The ids (B) i32 at state.position, those before it having been stepped over -> logits (B, V) of the next. On a
+  // device it is captured: it may not wait, and what it launches may not depend on the position.
+  virtual Tensor step(const Tensor& ids, const DecodeState& state) const = 0;
   virtual int32_t first_id() const = 0;  // what position 0 is given
   virtual int32_t end_id() const = 0;
 };
 
-// Steps of a model for B rows. On CUDA each position is captured as a graph, which later rows of the same shapes replay.
-// It must not outlive the model, nor the memory of its weights (Module::to).
+// Steps of a model for B rows. On CUDA the first step runs as it is, the second is captured as a graph, and all others
+// replay it, those of later rows of the same shapes as well. A step that cannot be captured is said in a line and runs
+// without a graph. It must not outlive the model, nor the memory of its weights (Module::to).
 class Decoder {
  public:
   explicit Decoder(const TokenWriter& model) : model_(model) {}
@@ -59,16 +63,15 @@ class Decoder {
   int64_t most() const { return state_.most(); }
 
  private:
-  struct Step {
-    bool warm = false;
-    Graph graph;
-    Tensor logits;
-  };
+  void capture(const std::function<void()>& run);
+
   const TokenWriter& model_;
   DecodeState state_;  // stays where it is while the shapes are the same
-  Tensor ids_;
+  Tensor inputs_;      // i32 (B + 1): the ids and the position, copied at once
+  Tensor ids_, logits_;
   int64_t position_ = 0;
-  std::deque<Step> steps_;
+  enum class Steps { cold, warm, without_graph } steps_ = Steps::cold;
+  Graph graph_;
 };
 
 }  // namespace kg

@@ -176,6 +176,26 @@ void embedding_backward(const Tensor& gweight, const Tensor& gy, const Tensor& i
   gweight.bump_version();
   DISPATCH(gy.device(), index_add_inplace, gweight.unsqueeze(0), at, rows);
 }
+Tensor embedding_rows(const Tensor& first, const Tensor& table, const Tensor& ids, const Tensor& places,
+                      const Tensor& position) {
+  const char* op = "embedding_rows";
+  CHECK(first.rank() == 2 && table.rank() == 2 && places.rank() == 2 && table.size(1) == first.size(1) &&
+            places.size(1) == first.size(1) && ids.shape() == (Shape{first.size(0)}),
+        "[embedding_rows] needs first (N, C), table (V, C), ids (N) and places (T, C), got ", first.shape(), ", ",
+        table.shape(), ", ", ids.shape(), " and ", places.shape());
+  CHECK(table.dtype() == first.dtype() && places.dtype() == first.dtype(),
+        "[embedding_rows] first, table and places are ", name_of(first.dtype()), ", ", name_of(table.dtype()), " and ",
+        name_of(places.dtype()), "; they must be alike");
+  CHECK(position.dtype() == Dtype::i32 && position.numel() == 1 && position.device() == first.device(),
+        "[embedding_rows] position must be one i32 on the device of the rows");
+  CHECK(ids.dtype() == Dtype::i32, "[embedding_rows] ids must be i32, are ", name_of(ids.dtype()));
+  for (const Tensor* t : {&first, &table, &ids, &places})
+    CHECK(t->is_contiguous(), "[embedding_rows] every tensor must be contiguous, one has strides ", t->strides());
+  if (first.device() == Device::cpu && position.data<int32_t>()[0] > 0) check_ids(op, ids, table.size(0));
+  const Tensor y = empty_like(first);
+  if (y.numel()) DISPATCH(y.device(), embedding_rows_forward, y, first, table, ids, places, position);
+  return y;
+}
 Tensor index_select(const Tensor& x, int axis, const Tensor& ids) {
   axis = wrap_axis(axis, x.rank(), "index_select");
   CHECK(ids.rank() == 1, "[index_select] indices must have one axis, have shape ", ids.shape());

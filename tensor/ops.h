@@ -86,9 +86,6 @@ void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double bet
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 // From rows gy (N, O) and x (N, I): gweight (O, I) += gW; returns gb (O), f32 for bf16.
 Tensor linear_backward_weight(const Tensor& gweight, const Tensor& gy, const Tensor& x);
-// linear for the few rows of a decoding step: a row's bytes do not depend on the rows beside it. weight may be bf16.
-Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias);
-
 // ---- convolution, channels-last; x is 0 outside its T frames
 //   y[b, t, o] = bias[o] + sum_{j < k} sum_i x[b, t stride - padding + j dilation, i] weight[o, i, j]
 //   T' = (T + 2 padding - dilation (k - 1) - 1) / stride + 1
@@ -226,6 +223,39 @@ struct AttentionGradients {
 };  // bias only if the options have one
 AttentionGradients attention_backward(const Tensor& gy, const Tensor& q, const Tensor& k, const Tensor& v,
                                       const Tensor& weights, const AttentionOptions& options);
+
+// ---- decoding (nn/decode.h): rows x (N, I), one of each sequence, at one position. What becomes of a row does not depend
+// on the rows beside it, bit for bit. Weights of products may be bf16 where x is f32. `position`, an i32 (1) below T, is
+// read where it lies, so that a step captured on CUDA serves every position; each of these is one launch there.
+enum class RowActivation { none, relu, gelu, gelu_tanh };
+struct RowNorm {
+  Tensor weight, bias;  // of layer_norm, or of rms_norm, which has no bias; without a weight nothing is normed
+  double eps = 0;
+  bool rms = false;
+};
+struct RowProjection {
+  Tensor weight, bias;  // (O, I), and (O) or undefined
+};
+struct RowsOptions {
+  RowNorm norm = {};
+  RowActivation activation = RowActivation::none;
+  Tensor gate = {};      // (O, I) or undefined
+  Tensor residual = {};  // (..., O) or undefined
+};
+// y = residual + act(h . W^T + b) (h . gate^T) with h = norm(x): x (..., I) -> (..., O)
+Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias, const RowsOptions& options = {});
+// Queries, keys and values h . W^T + b of h = norm(x). Keys and values go to `position` of keys and values (N, T, H, D),
+// H D = O; the queries (N, O) are the result.
+Tensor project_rows(const Tensor& x, const RowNorm& norm, const RowProjection& q, const RowProjection& k,
+                    const RowProjection& v, const Tensor& keys, const Tensor& values, const Tensor& position);
+// attention() of the queries q (N, H D) to the first n = position + 1 of keys and values (N, T, H, D), or without a
+// position to all n = T -> (N, H D). Of the options: scale, key_mask (N, T) and bias (N or 1, H or 1, 1, T), the last n of
+// which are for the n keys.
+Tensor attention_rows(const Tensor& q, const Tensor& keys, const Tensor& values, const AttentionOptions& options,
+                      const Tensor& position = {});
+// y_n = places[position] + (position == 0 ? first_n : table[ids_n]): first (N, C), table (V, C), ids (N), places (T, C)
+Tensor embedding_rows(const Tensor& first, const Tensor& table, const Tensor& ids, const Tensor& places,
+                      const Tensor& position);
 
 // ---- vector quantisation
 // ids[n] = argmin_k |x_n - c_k|^2, first of equals: x (N, C), codebook c (K, C) -> i32 (N). No gradient:

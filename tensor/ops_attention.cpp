@@ -59,6 +59,22 @@ AttentionResult attention(const Tensor& q, const Tensor& k, const Tensor& v, con
   return {y, weights};
 }
 
+Tensor attention_rows(const Tensor& q, const Tensor& keys, const Tensor& values, const AttentionOptions& options,
+                      const Tensor& position) {
+  CHECK(q.defined() && q.rank() == 2 && keys.defined() && keys.rank() == 4 && q.size(1) == keys.size(2) * keys.size(3),
+        "[attention_rows] needs q (N, H D) and keys (N, T, H, D), got ", q.shape(), " and ", keys.shape());
+  check_attention("attention_rows", q.reshape({q.size(0), 1, keys.size(2), keys.size(3)}), keys, values, options);
+  CHECK(options.dropout == 0, "[attention_rows] has no dropout");
+  if (position.defined())
+    CHECK(position.dtype() == Dtype::i32 && position.numel() == 1 && position.device() == q.device(),
+          "[attention_rows] position must be one i32 on the device of q");
+  const Tensor y = Tensor::empty(q.shape(), q.dtype(), q.device());
+  if (y.numel())
+    DISPATCH(q.device(), attention_rows_forward, y, q.contiguous(), rows_view(keys), rows_view(values),
+             resolved(options, keys.size(3)), position);
+  return y;
+}
+
 AttentionGradients attention_backward(const Tensor& gy, const Tensor& q, const Tensor& k, const Tensor& v,
                                       const Tensor& weights, const AttentionOptions& options) {
   check_attention("attention_backward", q, k, v, options);

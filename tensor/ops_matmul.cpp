@@ -47,6 +47,29 @@ Linear check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, c
   out[out.rank() - 1] = weight.size(0);
   return {x.contiguous().reshape({rows, x.size(-1)}), out};
 }
+// For the rows of a decoding step, which are normed first.
+Linear check_rows(const Tensor& x, const RowNorm& norm, const Tensor& weight, const Tensor& bias, const char* op) {
+  const Linear l = check_linear(x, weight, bias, op);
+  CHECK(is_float(x.dtype()) && (x.dtype() != Dtype::bf16 || x.device() == Device::cuda), "[", op,
+        "] computes in f32 or f64 on the CPU, got ", name_of(x.dtype()));
+  CHECK(weight.dtype() == x.dtype() || (x.dtype() == Dtype::f32 && weight.dtype() == Dtype::bf16), "[", op,
+        "] weight must be ", name_of(x.dtype()), " like x, or bf16 for an f32 x; is ", name_of(weight.dtype()));
+  CHECK(weight.is_contiguous(), "[", op, "] weight must be contiguous, has strides ", weight.strides());
+  for (const Tensor* t : {&norm.weight, &norm.bias}) {
+    if (!t->defined()) continue;
+    check_same(x, *t, op);
+    CHECK(t->numel() == x.size(-1) && t->is_contiguous(), "[", op, "] weight and bias of the norm must have ",
+          x.size(-1), " elements in a row, one has shape ", t->shape());
+  }
+  CHECK(!norm.bias.defined() || (norm.weight.defined() && !norm.rms), "[", op,
+        "] a norm with a bias needs a weight and cannot be RMS norm");
+  return l;
+}
+void check_position(const Tensor& position, const Tensor& x, const char* op) {
+  CHECK(position.defined() && position.dtype() == Dtype::i32 && position.numel() == 1, "[", op,
+        "] position must be one i32");
+  CHECK(position.device() == x.device(), "[", op, "] position must be on the device of the rows");
+}
 
 }  // namespace
 
@@ -120,17 +143,47 @@ Tensor linear_backward_weight(const Tensor& gweight, const Tensor& gy, const Ten
   return gbias;
 }
 
-Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  const Linear l = check_linear(x, weight, bias, "linear_rows");
-  CHECK(weight.dtype() == x.dtype() || (x.dtype() == Dtype::f32 && weight.dtype() == Dtype::bf16),
-        "[linear_rows] weight must be ", name_of(x.dtype()), " like x, or bf16 for an f32 x; is ",
-        name_of(weight.dtype()));
-  CHECK(is_float(x.dtype()) && (x.dtype() != Dtype::bf16 || x.device() == Device::cuda),
-        "[linear_rows] computes in f32 or f64 on the CPU, got ", name_of(x.dtype()));
-  CHECK(weight.is_contiguous(), "[linear_rows] weight must be contiguous, has strides ", weight.strides());
+Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias, const RowsOptions& options) {
+  const Linear l = check_rows(x, options.norm, weight, bias, "linear_rows");
+  RowsOptions o = options;
+  const Shape flat{l.rows.size(0), l.out.back()};
+  if (o.gate.defined())
+    CHECK(o.gate.shape() == weight.shape() && o.gate.dtype() == weight.dtype() && o.gate.is_contiguous(),
+          "[linear_rows] gate must be ", name_of(weight.dtype()), " ", weight.shape(), " like the weight, is ",
+          name_of(o.gate.dtype()), " ", o.gate.shape());
+  if (o.residual.defined()) {
+    check_same(x, o.residual, "linear_rows");
+    CHECK(o.residual.shape() == l.out, "[linear_rows] residual must be ", l.out, ", is ", o.residual.shape());
+    o.residual = o.residual.contiguous().reshape(flat);
+  }
   const Tensor out = Tensor::empty(l.out, x.dtype(), x.device());
-  DISPATCH(x.device(), linear_rows_forward, out.reshape({l.rows.size(0), l.out.back()}), l.rows, weight, bias);
+  DISPATCH(x.device(), linear_rows_forward, out.reshape(flat), l.rows, weight, bias, o);
   return out;
+}
+
+Tensor project_rows(const Tensor& x, const RowNorm& norm, const RowProjection& q, const RowProjection& k,
+                    const RowProjection& v, const Tensor& keys, const Tensor& values, const Tensor& position) {
+  const char* op = "project_rows";
+  const Linear l = check_rows(x, norm, q.weight, q.bias, op);
+  CHECK(x.rank() == 2, "[project_rows] needs rows (N, I), got ", x.shape());
+  check_position(position, x, op);
+  for (const RowProjection* p : {&k, &v}) {
+    check_rows(x, norm, p->weight, p->bias, op);
+    CHECK(p->weight.shape() == q.weight.shape() && p->weight.dtype() == q.weight.dtype(),
+          "[project_rows] the weights of q, k and v must be alike, are ", q.weight.shape(), ", ", k.weight.shape(),
+          " and ", v.weight.shape());
+  }
+  for (const Tensor* t : {&keys, &values}) {
+    check_same(x, *t, op);
+    CHECK(t->rank() == 4 && t->size(0) == x.size(0) && t->size(2) * t->size(3) == l.out.back() && t->is_contiguous() &&
+              t->shape() == keys.shape(),
+          "[project_rows] keys and values must be contiguous (", x.size(0), ", T, H, D) with H D = ", l.out.back(),
+          ", are ", keys.shape(), " and ", values.shape());
+    t->bump_version();
+  }
+  const Tensor queries = Tensor::empty(l.out, x.dtype(), x.device());
+  DISPATCH(x.device(), project_rows_forward, queries, keys, values, l.rows, norm, q, k, v, position);
+  return queries;
 }
 
 }  // namespace kg

@@ -26,10 +26,10 @@ Var GptBlock::operator()(const Var& in) const {
   const auto [x, h] = ln2.residual(in, attn(ln1(in), {.causal = true}), dropout_);  // x = in + dropout, h = ln2(x)
   return x + dropout(mlp(h), dropout_, training());
 }
-Tensor GptBlock::step(const Tensor& in, int64_t position, const KeyValueCache& cache) const {
-  const Tensor x = add(in, attn.step(decode_rows(ln1, in), position, cache));
-  const Tensor h = gelu(decode_rows(mlp.at<Linear>(0), decode_rows(ln2, x)));
-  return add(x, decode_rows(mlp.at<Linear>(2), h));
+Tensor GptBlock::step(const Tensor& in, const KeyValueCache& cache, const Tensor& position) const {
+  const Tensor x = attn.step(in, row_norm(ln1), cache, position);
+  const Tensor h = decode_rows(mlp.at<Linear>(0), x, {.norm = row_norm(ln2), .activation = RowActivation::gelu});
+  return decode_rows(mlp.at<Linear>(2), h, {.residual = x});
 }
 
 Gpt::Base::Base(const GptConfig& c)
@@ -86,19 +86,18 @@ DecodeState Gpt::start(const Tensor& condition, int64_t most) const {
   DecodeState state;
   state.make_room(config_.layers, condition.size(0), most > 0 ? most : config_.context - 1, config_.heads,
                   config_.width / config_.heads, trans_head.ln_f.weight.value);
-  state.condition = condition;
+  state.condition = decode_rows(trans_base.cond_emb, condition);
   return state;
 }
 
-Tensor Gpt::step(const Tensor& ids, int64_t position, const DecodeState& state) const {
+Tensor Gpt::step(const Tensor& ids, const DecodeState& state) const {
   NoGrad guard;
-  Tensor x = position == 0 ? decode_rows(trans_base.cond_emb, state.condition)
-                           : embedding(trans_base.tok_emb.weight.value, ids);
-  x = add(x, positions_.slice(0, position, position + 1).to(x.dtype()));
+  Tensor x = embedding_rows(state.condition, trans_base.tok_emb.weight.value, ids,
+                            positions_.to(state.condition.dtype()), state.position);
   size_t layer = 0;
   for (const ModuleList<GptBlock>* blocks : {&trans_base.blocks, &trans_head.blocks})
-    for (const GptBlock& block : *blocks) x = block.step(x, position, state.written[layer++]);
-  return decode_rows(trans_head.head, decode_rows(trans_head.ln_f, x));
+    for (const GptBlock& block : *blocks) x = block.step(x, state.written[layer++], state.position);
+  return decode_rows(trans_head.head, x, {.norm = row_norm(trans_head.ln_f)});
 }
 
 Tensor corrupt(const Tensor& ids, double keep, int64_t codes, Philox random) {

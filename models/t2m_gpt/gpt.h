@@ -35,7 +35,7 @@ class GptBlock : public Module {
  public:
   explicit GptBlock(const GptConfig& config);
   Var operator()(const Var& x) const;
-  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& cache) const;  // (B, C)
+  Tensor step(const Tensor& x, const KeyValueCache& cache, const Tensor& position) const;  // (B, C)
 
  private:
   LayerNorm ln1, ln2;
@@ -51,10 +51,10 @@ class Gpt : public Module, public TokenWriter {
   // condition (B, condition), ids (B, T) i32 with T < context -> logits (B, T + 1, K + 1): position i predicts token i.
   Var operator()(const Var& condition, const Tensor& ids) const;
 
-  // Decoding (nn/decode.h) from condition (B, condition), which position 0 reads; the logits are (B, K + 1). With room
-  // for as many positions as a motion has tokens at most, context - 1, or for `most`.
+  // Decoding (nn/decode.h) from condition (B, condition), whose embedding position 0 reads; the logits are (B, K + 1).
+  // With room for as many positions as a motion has tokens at most, context - 1, or for `most`.
   DecodeState start(const Tensor& condition, int64_t most = 0) const;
-  Tensor step(const Tensor& ids, int64_t position, const DecodeState& state) const override;
+  Tensor step(const Tensor& ids, const DecodeState& state) const override;
   int32_t first_id() const override { return 0; }  // not read
   // Rounds the linear layers' weights to bf16, for decoding only: half the memory and nearly twice the speed, where one
   // sequence at a time is bound by reading weights. The full forward needs f32.

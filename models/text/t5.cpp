@@ -120,12 +120,14 @@ Var T5Block::operator()(const Var& in, const AttentionOptions& mask, const Var& 
   return x + dropout(wo(dropout(wi_1 ? gelu_tanh(wi(h)) * (*wi_1)(h) : relu(wi(h)))));
 }
 
-Tensor T5Block::step(const Tensor& in, int64_t position, const KeyValueCache& written, const Tensor& bias,
-                     const KeyValueCache& source, const Tensor& source_mask) const {
-  Tensor x = add(in, self_attention.step(decode_rows(norm1, in), position, written, bias));
-  x = add(x, cross_attention->step(decode_rows(norm2, x), source, source_mask));
-  const Tensor h = decode_rows(norm3, x), y = decode_rows(wi, h);
-  return add(x, decode_rows(wo, wi_1 ? mul(gelu_tanh(y), decode_rows(*wi_1, h)) : relu(y)));
+Tensor T5Block::step(const Tensor& in, int64_t layer, const DecodeState& s) const {
+  Tensor x = self_attention.step(in, row_norm(norm1), s.written[size_t(layer)], s.position, s.bias);
+  x = cross_attention->step_across(x, row_norm(norm2), s.source[size_t(layer)], s.source_mask);
+  const Tensor h = decode_rows(wi, x,
+                               {.norm = row_norm(norm3),
+                                .activation = wi_1 ? RowActivation::gelu_tanh : RowActivation::relu,
+                                .gate = wi_1 ? wi_1->weight.value : Tensor()});
+  return decode_rows(wo, h, {.residual = x});
 }
 
 T5Stack::T5Stack(const T5Config& config, bool decoder)
@@ -166,11 +168,9 @@ DecodeState T5Stack::start(const Tensor& memory, const Tensor& mask, int64_t mos
   return state;
 }
 
-Tensor T5Stack::step(const Tensor& embedded, int64_t position, const DecodeState& state) const {
-  const Tensor bias = state.bias.slice(3, state.most() - 1 - position, state.most());
+Tensor T5Stack::step(const Tensor& embedded, const DecodeState& state) const {
   Tensor x = embedded;
-  for (int64_t i = 0; i < blocks.size(); ++i)
-    x = blocks[i].step(x, position, state.written[size_t(i)], bias, state.source[size_t(i)], state.source_mask);
+  for (int64_t i = 0; i < blocks.size(); ++i) x = blocks[i].step(x, i, state);
   return decode_rows(final_layer_norm, x);
 }
 
@@ -201,9 +201,9 @@ DecodeState T5::start(const Tensor& memory, const Tensor& mask, int64_t most) co
   CHECK(most > 0, "[t5] decoding needs a position at least, got ", most);
   return decoder.start(memory, mask, most);
 }
-Tensor T5::step(const Tensor& ids, int64_t position, const DecodeState& state) const {
+Tensor T5::step(const Tensor& ids, const DecodeState& state) const {
   NoGrad guard;
-  const Tensor states = decoder.step(embedding(shared.weight.value, ids), position, state);
+  const Tensor states = decoder.step(embedding(shared.weight.value, ids), state);
   if (lm_head) return decode_rows(*lm_head, states);
   return linear_rows(affine(states, std::pow(double(config_.width), -0.5)), shared.weight.value, {});
 }

@@ -42,9 +42,7 @@ class T5Block : public Module {
   // x (B, T, C), bias (1, H, T, T) of its scores; memory (B, Ts, C) for a decoder.
   Var operator()(const Var& x, const AttentionOptions& mask, const Var& bias, const Var& memory,
                  const Tensor& memory_mask) const;
-  // One position of a decoder: x (B, C), bias (1, H, 1, position + 1).
-  Tensor step(const Tensor& x, int64_t position, const KeyValueCache& written, const Tensor& bias,
-              const KeyValueCache& source, const Tensor& source_mask) const;
+  Tensor step(const Tensor& x, int64_t layer, const DecodeState& state) const;  // (B, C), one position of a decoder
   KeyValueCache source(const Tensor& memory) const { return cross_attention->keys_and_values(memory); }
 
  private:
@@ -63,7 +61,7 @@ class T5Stack : public Module {
   // embedded (B, T, C) -> states (B, T, C), normed.
   Var operator()(const Var& embedded, const Tensor& mask, const Var& memory = {}, const Tensor& memory_mask = {}) const;
   DecodeState start(const Tensor& memory, const Tensor& mask, int64_t most) const;
-  Tensor step(const Tensor& embedded, int64_t position, const DecodeState& state) const;  // (B, C)
+  Tensor step(const Tensor& embedded, const DecodeState& state) const;  // (B, C)
 
  private:
   T5Config config_;
@@ -89,7 +87,7 @@ class T5 : public Module, public TokenWriter {
   // Decoding (nn/decode.h) of at most `most` positions, from memory (B, Ts, C) of encode() and its mask (B, Ts). The
   // first position reads a pad.
   DecodeState start(const Tensor& memory, const Tensor& mask, int64_t most) const;
-  Tensor step(const Tensor& ids, int64_t position, const DecodeState& state) const override;
+  Tensor step(const Tensor& ids, const DecodeState& state) const override;
   int32_t first_id() const override { return kT5Pad; }
   int32_t end_id() const override { return config_.end; }
   const T5Config& config() const { return config_; }

@@ -241,6 +241,18 @@ void attention_forward(const Tensor& y, const Tensor& weights, const Tensor& q, 
   });
 }
 
+void attention_rows_forward(const Tensor& y, const Tensor& q, const Tensor& keys, const Tensor& values,
+                            const AttentionOptions& options, const Tensor& position) {
+  const int64_t most = keys.size(1), n = position.defined() ? position.data<int32_t>()[0] + 1 : most;
+  CHECK(n >= 0 && n <= most, "[attention_rows] position ", n - 1, " is outside 0..", most - 1);
+  const Shape heads{keys.size(0), 1, keys.size(2), keys.size(3)};
+  AttentionOptions o = options;
+  if (o.bias.defined()) o.bias = o.bias.slice(3, most - n, most);
+  if (o.key_mask.defined()) o.key_mask = o.key_mask.slice(1, 0, n);
+  attention_forward(y.reshape(heads), Tensor::empty({heads[0], heads[2], 1, n}, y.dtype()), q.reshape(heads),
+                    keys.slice(1, 0, n), values.slice(1, 0, n), o);
+}
+
 void attention_backward(const Tensor& gq, const Tensor& gk, const Tensor& gv, const Tensor& gscores, const Tensor& gy,
                         const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& weights,
                         const AttentionOptions& options) {

@@ -18,6 +18,22 @@ void index_select_forward(const Tensor& y, const Tensor& x, const Tensor& ids) {
   });
 }
 
+void embedding_rows_forward(const Tensor& y, const Tensor& first, const Tensor& table, const Tensor& ids,
+                            const Tensor& places, const Tensor& position) {
+  const int64_t p = position.data<int32_t>()[0], width = y.size(1);
+  CHECK(p >= 0 && p < places.size(0), "[embedding_rows] position ", p, " is outside 0..", places.size(0) - 1);
+  for_float(y.dtype(), "embedding_rows", [&](auto zero) {
+    using T = decltype(zero);
+    const T* place = places.data<T>() + p * width;
+    for (int64_t r = 0; r < y.size(0); ++r) {
+      const T* from = p == 0 ? first.data<T>() + r * width : table.data<T>() + ids.data<int32_t>()[r] * width;
+      T* to = y.data<T>() + r * width;
+#pragma omp simd
+      for (int64_t c = 0; c < width; ++c) to[c] = from[c] + place[c];
+    }
+  });
+}
+
 // Threads split the columns; each walks the indices in order.
 void index_add_inplace(const Tensor& out, const Tensor& ids, const Tensor& values) {
   const int64_t outer = out.size(0), n = out.size(1), inner = out.size(2), m = ids.numel();

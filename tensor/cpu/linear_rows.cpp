@@ -2,8 +2,12 @@
 // rows, at the speed of memory. An output is one chain of multiply-adds per lane over I and a fixed sum of the lanes,
 // whatever rows stand beside it: the same row gives the same bytes in any batch.
 #include <algorithm>
+#include <utility>
 
+#include "tensor/cpu/copy.h"
 #include "tensor/cpu/matmul.h"
+#include "tensor/cpu/norm.h"
+#include "tensor/cpu/pointwise.h"
 #include "tensor/cpu/vec.h"
 #include "tensor/parallel.h"
 
@@ -81,15 +85,62 @@ void run(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor&
                [&](int64_t begin, int64_t end) { rows<T, W, kGroup>(n, xs, w, width, b, y, outputs, begin, end); });
 }
 
-}  // namespace
-
-void linear_rows_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+void product(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (out.dtype() == Dtype::f64)
     run<double, double>(out, x, weight, bias);
   else if (weight.dtype() == Dtype::bf16)
     run<float, bf16>(out, x, weight, bias);
   else
     run<float, float>(out, x, weight, bias);
+}
+Tensor normed(const Tensor& x, const RowNorm& norm) {
+  if (!norm.weight.defined() || x.numel() == 0) return x;
+  const auto statistic = [&] { return Tensor::empty({x.size(0)}, x.dtype()); };
+  const Tensor y = empty_like(x);
+  norm_forward(y, norm.rms ? Tensor() : statistic(), statistic(), x, norm.weight, norm.bias, norm.eps);
+  return y;
+}
+void activate(const Tensor& y, const Tensor& x, RowActivation activation) {
+  if (activation == RowActivation::relu) relu_forward(y, x, 0, 0);
+  if (activation == RowActivation::gelu) gelu_forward(y, x, 0, 0);
+  if (activation == RowActivation::gelu_tanh) gelu_tanh_forward(y, x, 0, 0);
+}
+
+}  // namespace
+
+void linear_rows_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                         const RowsOptions& o) {
+  if (out.numel() == 0) return;
+  const Tensor h = normed(x, o.norm);
+  const bool activates = o.activation != RowActivation::none;
+  int left = int(activates) + int(o.gate.defined()) + int(o.residual.defined());  // of the steps after the product
+  const auto result = [&] { return left-- == 0 ? out : empty_like(out); };
+  Tensor y = result();
+  product(y, h, weight, bias);
+  if (activates) {
+    const Tensor x = std::exchange(y, result());
+    activate(y, x, o.activation);
+  }
+  if (o.gate.defined()) {
+    const Tensor gate = empty_like(out), x = std::exchange(y, result());
+    product(gate, h, o.gate, {});
+    mul_forward(y, x, gate);
+  }
+  if (o.residual.defined()) add_forward(out, o.residual, y);
+}
+
+void project_rows_forward(const Tensor& queries, const Tensor& keys, const Tensor& values, const Tensor& x,
+                          const RowNorm& norm, const RowProjection& q, const RowProjection& k, const RowProjection& v,
+                          const Tensor& position) {
+  const int64_t p = position.data<int32_t>()[0];
+  CHECK(p >= 0 && p < keys.size(1), "[project_rows] position ", p, " is outside 0..", keys.size(1) - 1);
+  if (queries.numel() == 0) return;
+  const Tensor h = normed(x, norm), rows = empty_like(queries);
+  for (const auto& [projection, cache] : {std::pair{&k, &keys}, {&v, &values}}) {
+    product(rows, h, projection->weight, projection->bias);
+    copy(cache->slice(1, p, p + 1), rows.reshape({x.size(0), 1, keys.size(2), keys.size(3)}));
+  }
+  product(queries, h, q.weight, q.bias);
 }
 
 }  // namespace kg::cpu

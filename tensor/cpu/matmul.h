@@ -2,7 +2,7 @@
 // Shapes: C (M, N) = A (M, K) B (K, N).
 #pragma once
 
-#include "tensor/tensor.h"
+#include "tensor/ops.h"
 
 namespace kg::cpu {
 
@@ -34,6 +34,11 @@ void matmul_into_forward(const Tensor& out, const Tensor& a, const Tensor& b, do
 void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias);
 // gweight (O, I) += gy^T x with unit column stride, gbias (O) = the sum of gy's rows; gy (N, O), x (N, I)
 void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x);
-void linear_rows_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias);
+// Of a decoding step, as in tensor/ops.h: x (N, I), out and residual (N, O).
+void linear_rows_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                         const RowsOptions& options);
+void project_rows_forward(const Tensor& queries, const Tensor& keys, const Tensor& values, const Tensor& x,
+                          const RowNorm& norm, const RowProjection& q, const RowProjection& k, const RowProjection& v,
+                          const Tensor& position);
 
 }  // namespace kg::cpu

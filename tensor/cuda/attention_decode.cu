@@ -1,11 +1,14 @@
-// Attention of one query: q, y (B, 1, H, D), k, v (B, Tk, H, D) views, mostly of a cache, weights (B, H, 1, Tk). A
-// block works on one head of one batch entry. All is latency here: keys and values are read once, straight to
-// registers, kAhead rows of every group of lanes at a time, so that a block has 64 rows on their way at once.
+// Attention of one query: q, y (B, 1, H, D), k, v (B, Tk, H, D) views, mostly of a cache of which the first n keys are
+// seen, weights (B, H, 1, Tk) or null. A block works on one head of one batch entry. All is latency here: keys and
+// values are read once, straight to registers, kAhead rows of every group of lanes at a time, so that a block has 64
+// rows on their way at once. More than kDecodeKeys come by in as many parts, each of which scales down what was summed
+// before it to the largest score so far.
 #include "tensor/cuda/attention_decode.h"
 
 #include <limits>
 
 #include "tensor/cuda/attention_tiles.h"
+#include "tensor/cuda/kernels.h"
 
 namespace kg::cuda {
 namespace {
@@ -25,7 +28,7 @@ struct DecodeTerms {
   }
 };
 
-// fn(j, four elements of row j) for the rows of this thread's group: j = group, group + kGroups, ...
+// fn(j, four elements of row j of n) for the rows of this thread's group: j = group, group + kGroups, ...
 template <int kGroups, class T, class Fn>
 __device__ inline void for_own_rows(const HeadsView<const T>& x, Ptr<const T> rows, int n, int group, int column,
                                     Fn&& fn) {
@@ -39,54 +42,62 @@ __device__ inline void for_own_rows(const HeadsView<const T>& x, Ptr<const T> ro
   }
 }
 
-// kPacks lanes share a row, four columns each.
+// kPacks lanes share a row, four columns each. `position` says how many keys are seen, null: all; weights only of these.
 template <class T, int kPacks>
 __global__ void attention_decode_kernel(AttentionProblem o, DecodeTerms<T> terms, HeadsView<T> y, Ptr<T> weights,
                                         HeadsView<const T> q, HeadsView<const T> k, HeadsView<const T> v,
-                                        Ptr<const uint64_t> stream_offset) {
-  constexpr int kGroups = kThreads / kPacks;
+                                        Ptr<const int32_t> position, Ptr<const uint64_t> stream_offset) {
+  constexpr int kGroups = kThreads / kPacks, kPart = int(kDecodeKeys);
   constexpr float kHidden = -std::numeric_limits<float>::infinity();
-  KG_SHARED(float, p, kDecodeKeys);
+  KG_SHARED(float, p, kPart);
   KG_SHARED(float, part, 32);
   KG_SHARED(Pack4, partial, kThreads);
-  const int thread = threadIdx.x, group = thread / kPacks, column = 4 * (thread % kPacks), n = int(o.keys);
+  const int thread = threadIdx.x, group = thread / kPacks, column = 4 * (thread % kPacks), all = int(o.keys);
+  const int seen = position == nullptr ? all : int(*position) + 1, n = seen < all ? seen : all;
   const int64_t plane = blockIdx.x, b = plane / o.heads, h = plane % o.heads;
+  const int64_t bias = b * terms.batch + h * terms.head + all - n;
   const Philox random{o.random.seed, o.random.stream + *stream_offset};
 
   const Pack4 query = column < o.width ? load4(q, q.row(b, h, 0), column) : Pack4{};
-  for_own_rows<kGroups>(k, k.row(b, h, 0), n, group, column, [&](int j, const Pack4& key) {
-    float s = query[0] * key[0] + query[1] * key[1] + query[2] * key[2] + query[3] * key[3];
-    for (int lanes = kPacks / 2; lanes > 0; lanes /= 2) s += __shfl_xor_sync(kAllLanes, s, lanes);
-    if (j >= n || column != 0) return;
-    s *= o.scale;
-    if (terms.bias != nullptr) s += float(terms.bias[b * terms.batch + h * terms.head + j]);
-    p[j] = terms.mask == nullptr || terms.mask[b * o.keys + j] ? s : kHidden;
-  });
-  __syncthreads();
-  float top = kHidden;
-  for (int j = thread; j < n; j += kThreads) top = p[j] > top ? float(p[j]) : top;
-  top = block_max(top, part);
-  float sum = 0;
-  for (int j = thread; j < n; j += kThreads) {
-    const float s = p[j];
-    const float e = top > kHidden ? std::exp(s - top) : (s == kHidden ? 0 : s);  // a NaN stays to be seen
-    p[j] = e;
-    sum += e;
-  }
-  sum = block_sum(sum, part);
-  const float factor = top > kHidden ? 1 / sum : 1;
-  for (int j = thread; j < n; j += kThreads) {
-    const float w = p[j] * factor;
-    weights[plane * o.keys + j] = T(w);
-    const int64_t at = plane * o.keys + j;
-    p[j] = !o.drops ? w : (kept_bits(o, random, at / 4) >> (at % 4) & 1 ? w * o.keep_scale : 0);
-  }
-  __syncthreads();
+  float top = kHidden, sum = 0, factor = 1;
   Pack4 sums{};
-  for_own_rows<kGroups>(v, v.row(b, h, 0), n, group, column, [&](int j, const Pack4& value) {
-    const float w = j < n ? float(p[j]) : 0;
-    for (int i = 0; i < 4; ++i) sums[i] += w * value[i];
-  });
+  for (int begin = 0; begin < n; begin += kPart) {
+    const int count = n - begin < kPart ? n - begin : kPart;
+    if (begin > 0) __syncthreads();  // the last part has been read
+    for_own_rows<kGroups>(k, k.row(b, h, begin), count, group, column, [&](int j, const Pack4& key) {
+      float s = query[0] * key[0] + query[1] * key[1] + query[2] * key[2] + query[3] * key[3];
+      for (int lanes = kPacks / 2; lanes > 0; lanes /= 2) s += __shfl_xor_sync(kAllLanes, s, lanes);
+      if (j >= count || column != 0) return;
+      s *= o.scale;
+      if (terms.bias != nullptr) s += float(terms.bias[bias + begin + j]);
+      p[j] = terms.mask == nullptr || terms.mask[b * o.keys + begin + j] ? s : kHidden;
+    });
+    __syncthreads();
+    const float before = top;
+    for (int j = thread; j < count; j += kThreads) top = p[j] > top ? float(p[j]) : top;
+    top = block_max(top, part);
+    const float scale = before > kHidden ? std::exp(before - top) : 1;  // nothing before, or NaN
+    float more = 0;
+    for (int j = thread; j < count; j += kThreads) {
+      const float s = p[j];
+      const float e = top > kHidden ? std::exp(s - top) : (s == kHidden ? 0 : s);  // a NaN stays to be seen
+      p[j] = e;
+      more += e;
+    }
+    sum = sum * scale + block_sum(more, part);
+    factor = top > kHidden ? 1 / sum : 1;
+    for (int j = thread; j < count && weights != nullptr; j += kThreads) {
+      const int64_t at = plane * o.keys + begin + j;
+      weights[at] = T(p[j] * factor);
+      if (o.drops) p[j] = kept_bits(o, random, at / 4) >> (at % 4) & 1 ? p[j] * o.keep_scale : 0;
+    }
+    __syncthreads();
+    for (int i = 0; i < 4; ++i) sums[i] *= scale;
+    for_own_rows<kGroups>(v, v.row(b, h, begin), count, group, column, [&](int j, const Pack4& value) {
+      const float w = j < count ? float(p[j]) : 0;
+      for (int i = 0; i < 4; ++i) sums[i] += w * value[i];
+    });
+  }
   partial[thread] = sums;
   __syncthreads();
   if (thread >= kPacks || column >= o.width) return;
@@ -95,20 +106,33 @@ __global__ void attention_decode_kernel(AttentionProblem o, DecodeTerms<T> terms
     const Pack4 one = partial[g * kPacks + thread];
     for (int i = 0; i < 4; ++i) total[i] += one[i];
   }
+  for (int i = 0; i < 4; ++i) total[i] *= factor;
   store4(y, y.row(b, h, 0), column, total);
+}
+
+void run(const Tensor& y, const Tensor& weights, const Tensor& q, const Tensor& k, const Tensor& v,
+         const AttentionOptions& options, const Tensor& position) {
+  for_device_float(q.dtype(), "attention", [&](auto zero) {
+    using T = decltype(zero);
+    const AttentionProblem o(q, k, options);
+    CHECK(o.width <= 128, "[attention] heads on CUDA have at most 128 columns, these have ", o.width);
+    launch("attention_decode", o.width <= 64 ? attention_decode_kernel<T, 16> : attention_decode_kernel<T, 32>,
+           {q.size(0) * o.heads, 1, 1}, kThreads, o, DecodeTerms<T>(options), HeadsView<T>(y), pointer<T>(weights),
+           HeadsView<const T>(q), HeadsView<const T>(k), HeadsView<const T>(v), pointer<const int32_t>(position),
+           stream_offset());
+  });
 }
 
 }  // namespace
 
 void attention_decode(const Tensor& y, const Tensor& weights, const Tensor& q, const Tensor& k, const Tensor& v,
                       const AttentionOptions& options) {
-  for_device_float(q.dtype(), "attention", [&](auto zero) {
-    using T = decltype(zero);
-    const AttentionProblem o(q, k, options);
-    launch("attention_decode", o.width <= 64 ? attention_decode_kernel<T, 16> : attention_decode_kernel<T, 32>,
-           {q.size(0) * o.heads, 1, 1}, kThreads, o, DecodeTerms<T>(options), HeadsView<T>(y), pointer<T>(weights),
-           HeadsView<const T>(q), HeadsView<const T>(k), HeadsView<const T>(v), stream_offset());
-  });
+  run(y, weights, q, k, v, options, {});
+}
+void attention_rows_forward(const Tensor& y, const Tensor& q, const Tensor& keys, const Tensor& values,
+                            const AttentionOptions& options, const Tensor& position) {
+  const Shape heads{keys.size(0), 1, keys.size(2), keys.size(3)};
+  run(y.reshape(heads), {}, q.reshape(heads), keys, values, options, position);
 }
 
 }  // namespace kg::cuda

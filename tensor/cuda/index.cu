@@ -45,6 +45,20 @@ __global__ void select_rows(int64_t rows, int64_t n, int64_t m, int64_t inner, i
   }
 }
 
+// y (N, width) as in tensor/ops.h; table (count, width), places (most, width)
+template <class T>
+__global__ void embed_rows(int64_t elements, int64_t width, int64_t count, int64_t most, Ptr<const T> first,
+                           Ptr<const T> table, Ptr<const int32_t> ids, Ptr<const T> places, Ptr<const int32_t> position,
+                           Ptr<T> y) {
+  const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i >= elements) return;
+  const int64_t p = *position, row = i / width, c = i % width, id = p == 0 ? 0 : int64_t(ids[row]);
+  if (p < 0 || p >= most || id < 0 || id >= count)
+    y[i] = missing<T>();
+  else
+    y[i] = T(float(p == 0 ? first[i] : table[id * width + c]) + float(places[p * width + c]));
+}
+
 // x (outer, n, inner), index (outer, m, inner) -> y like index
 template <class T>
 __global__ void gather_elements(int64_t total, int64_t n, int64_t m, int64_t inner, Ptr<const T> x,
@@ -155,6 +169,16 @@ void index_select_forward(const Tensor& y, const Tensor& x, const Tensor& ids) {
            rows, x.size(1), ids.numel(), inner, lanes, pointer<const T>(x), pointer<const int32_t>(ids), pointer<T>(y));
   });
 }
+void embedding_rows_forward(const Tensor& y, const Tensor& first, const Tensor& table, const Tensor& ids,
+                            const Tensor& places, const Tensor& position) {
+  for_device_float(y.dtype(), "embedding_rows", [&](auto zero) {
+    using T = decltype(zero);
+    launch("embedding_rows", embed_rows<T>, {ceil_div(y.numel(), kThreads)}, kThreads, y.numel(), y.size(1),
+           table.size(0), places.size(0), pointer<const T>(first), pointer<const T>(table), pointer<const int32_t>(ids),
+           pointer<const T>(places), pointer<const int32_t>(position), pointer<T>(y));
+  });
+}
+
 void gather_forward(const Tensor& y, const Tensor& x, const Tensor& index) {
   for_any(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -68,6 +68,7 @@ decltype(cpu::add_dropout_norm_backward) add_dropout_norm_backward;
 
 // index.cu
 decltype(cpu::index_select_forward) index_select_forward;
+decltype(cpu::embedding_rows_forward) embedding_rows_forward;
 decltype(cpu::index_add_inplace) index_add_inplace;
 decltype(cpu::gather_forward) gather_forward;
 decltype(cpu::scatter_add_inplace) scatter_add_inplace;
@@ -82,6 +83,9 @@ decltype(cpu::gru_step_backward) gru_step_backward;
 // attention.cu
 decltype(cpu::attention_forward) attention_forward;
 decltype(cpu::attention_backward) attention_backward;
+
+// attention_decode.cu
+decltype(cpu::attention_rows_forward) attention_rows_forward;
 
 // quantize.cu
 decltype(cpu::nearest_code_forward) nearest_code_forward;
@@ -99,6 +103,7 @@ decltype(cpu::linear_backward_weight) linear_backward_weight;
 
 // linear_rows.cu
 decltype(cpu::linear_rows_forward) linear_rows_forward;
+decltype(cpu::project_rows_forward) project_rows_forward;
 
 // conv.cu, over cuDNN
 decltype(cpu::conv1d_forward) conv1d_forward;

@@ -73,7 +73,12 @@ Refusals& refusals() {
   static Refusals r;
   return r;
 }
+namespace {
+int64_t count = 0;
+}
+int64_t submitted() { return count; }
 void submit(std::function<void()> work) {
+  ++count;
   if (!cuda::recording) return work();
   const int64_t most = refusals().launches_captured;
   CHECK(most < 0 || int64_t(cuda::recording->work.size()) < most, "[emulation] the capture fails after ", most,

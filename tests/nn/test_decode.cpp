@@ -21,7 +21,9 @@ ProjectedAttention attention_layer(bool key_first = false) {
 TEST(Decode, OnePositionOfAttentionIsThatOfTheWholeSequence) {
   ProjectedAttention layer = attention_layer();
   layer.to(Dtype::f64);
-  const Tensor x = normal({3, 5, 8}, 1), memory = normal({3, 4, 8}, 2), bias = normal({1, 2, 5, 5}, 3);
+  const Tensor x = normal({3, 5, 8}, 1), memory = normal({3, 4, 8}, 2), last = normal({1, 2, 1, 5}, 3);
+  const Tensor bias = Tensor::zeros({1, 2, 5, 5}, Dtype::f64);  // of the distance, the last query's moved left
+  for (int64_t t = 0; t < 5; ++t) bias.slice(2, t, t + 1).slice(3, 0, t + 1).copy_from(last.slice(3, 4 - t, 5));
   const Tensor mask = Tensor::ones({3, 4}, Dtype::u8);
   mask.select(0, 1).slice(0, 2, 4).fill(0);
   NoGrad guard;
@@ -29,10 +31,11 @@ TEST(Decode, OnePositionOfAttentionIsThatOfTheWholeSequence) {
   const Tensor across = layer(x, memory, {.key_mask = mask}).value;
   const KeyValueCache cache{Tensor::empty({3, 5, 2, 4}, Dtype::f64), Tensor::empty({3, 5, 2, 4}, Dtype::f64)};
   const KeyValueCache source = layer.keys_and_values(memory);
-  for (int64_t t = 0; t < 5; ++t) {
-    const Tensor row = x.select(1, t).contiguous(), row_bias = bias.slice(2, t, t + 1).slice(3, 0, t + 1);
-    EXPECT_LT(max_abs_difference(layer.step(row, t, cache, row_bias), whole.select(1, t)), 1e-12) << t;
-    EXPECT_LT(max_abs_difference(layer.step(row, source, mask), across.select(1, t)), 1e-12) << t;
+  for (int32_t t = 0; t < 5; ++t) {
+    const Tensor row = x.select(1, t).contiguous(), position = Tensor::from<int32_t>({t}, {1});
+    const Tensor alone = layer.step(row, {}, cache, position, last), beside = layer.step_across(row, {}, source, mask);
+    EXPECT_LT(max_abs_difference(alone, add(row, whole.select(1, t))), 1e-12) << t;
+    EXPECT_LT(max_abs_difference(beside, add(row, across.select(1, t))), 1e-12) << t;
   }
 }
 
@@ -53,7 +56,8 @@ class Recorder : public TokenWriter {
     state.make_room(1, int64_t(conditions.size()), most, 1, 1, state.condition);
     return state;
   }
-  Tensor step(const Tensor& ids, int64_t position, const DecodeState& s) const override {
+  Tensor step(const Tensor& ids, const DecodeState& s) const override {
+    const int64_t position = int64_t(s.position.item());
     const Tensor logits = Tensor::zeros({ids.size(0), 8}), seen = s.written[0].k.reshape({ids.size(0), s.most()});
     seen.select(1, position).copy_from(ids.to(Dtype::f32));
     logits.slice(1, 0, 1).copy_from(s.condition);

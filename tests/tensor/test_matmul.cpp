@@ -174,6 +174,47 @@ TEST(LinearRows, Bf16Weights) {
   EXPECT_TRUE(same_bytes(y, linear_rows(x, w, bias)));
 }
 
+TEST(LinearRows, NormActivationGateAndResidualAreTheOpsOfTheSameNames) {
+  for (Dtype dtype : kDtypes) {
+    const Tensor x = random_tensor({5, 40}, dtype, 1), w = random_tensor({24, 40}, dtype, 2);
+    const Tensor bias = random_tensor({24}, dtype, 3), gate = random_tensor({24, 40}, dtype, 4);
+    const Tensor residual = random_tensor({5, 24}, dtype, 5), scale = random_tensor({40}, dtype, 6);
+    const Tensor shift = random_tensor({40}, dtype, 7);
+    const RowNorm layer{scale, shift, 1e-5, false}, rms{scale, {}, 1e-6, true};
+    const Tensor of_layer = layer_norm(x, scale, shift, 1e-5).y, of_rms = rms_norm(x, scale, 1e-6).y;
+    EXPECT_TRUE(same_bytes(linear_rows(x, w, bias, {.norm = layer}), linear_rows(of_layer, w, bias)));
+    EXPECT_TRUE(same_bytes(linear_rows(x, w, bias, {.norm = layer, .activation = RowActivation::gelu}),
+                           gelu(linear_rows(of_layer, w, bias))));
+    EXPECT_TRUE(same_bytes(linear_rows(x, w, {}, {.activation = RowActivation::relu, .residual = residual}),
+                           add(residual, relu(linear_rows(x, w, {})))));
+    const RowsOptions all{rms, RowActivation::gelu_tanh, gate, residual};
+    EXPECT_TRUE(same_bytes(linear_rows(x, w, {}, all),
+                           add(residual, mul(gelu_tanh(linear_rows(of_rms, w, {})), linear_rows(of_rms, gate, {})))));
+  }
+}
+
+TEST(ProjectRows, KeysAndValuesGoToThePosition) {
+  for (Dtype dtype : kDtypes) {
+    const Tensor x = random_tensor({3, 20}, dtype, 1), scale = random_tensor({20}, dtype, 2);
+    const auto projection = [&](uint64_t i) {
+      return RowProjection{random_tensor({12, 20}, dtype, 10 + i), random_tensor({12}, dtype, 20 + i)};
+    };
+    const RowProjection q = projection(0), k = projection(1), v = projection(2);
+    const Tensor keys = Tensor::full({3, 4, 2, 6}, 7, dtype), values = keys.clone(), h = rms_norm(x, scale, 1e-6).y;
+    const Tensor position = Tensor::from<int32_t>({2}, {1});
+    const RowNorm norm{scale, {}, 1e-6, true};
+    EXPECT_TRUE(same_bytes(project_rows(x, norm, q, k, v, keys, values, position), linear_rows(h, q.weight, q.bias)));
+    const auto at = [](const Tensor& cache, int64_t p) { return cache.select(1, p).reshape({3, 12}).contiguous(); };
+    EXPECT_TRUE(same_bytes(at(keys, 2), linear_rows(h, k.weight, k.bias)));
+    EXPECT_TRUE(same_bytes(at(values, 2), linear_rows(h, v.weight, v.bias)));
+    for (int64_t p : {0, 1, 3}) EXPECT_EQ(at(keys, p).to_vector(), std::vector<double>(36, 7.0));
+    position.fill(4);
+    expect_error([&] { project_rows(x, norm, q, k, v, keys, values, position); }, "position 4 is outside 0..3");
+    expect_error([&] { project_rows(x, norm, q, k, v, keys, values, Tensor::zeros({1}, dtype)); }, "one i32");
+    expect_error([&] { project_rows(x, norm, q, k, v, keys.slice(1, 0, 2), values, position); }, "keys and values");
+  }
+}
+
 TEST(Matmul, GradientsOfALinearLayer) {
   // gy = [[1, 2], [3, 4]], x = [[5, 6, 7], [8, 9, 10]]: gy^T x = [[29, 33, 37], [42, 48, 54]], rows' sum [4, 6]
   const Tensor gy = Tensor::from<float>({1, 2, 3, 4}, {2, 2}), x = Tensor::from<float>({5, 6, 7, 8, 9, 10}, {2, 3});
@@ -218,6 +259,11 @@ TEST(Matmul, Errors) {
   expect_error([&] { linear(a, Tensor::zeros({4, 3}), Tensor::zeros({5})); }, "bias must have 4 elements");
   expect_error([&] { linear_rows(a, Tensor::zeros({3, 4}).transpose(0, 1), {}); }, "contiguous");
   expect_error([&] { linear_rows(a, Tensor::zeros({4, 3}, Dtype::f64), {}); }, "weight must be f32 like x");
+  const Tensor three = Tensor::zeros({3}), square = Tensor::zeros({4, 3});
+  expect_error([&] { linear_rows(a, square, {}, {.gate = three}); }, "gate must be f32");
+  expect_error([&] { linear_rows(a, square, {}, {.residual = a}); }, "residual must be");
+  expect_error([&] { linear_rows(a, square, {}, {.norm = {Tensor::zeros({4}), {}, 1e-5, false}}); }, "of the norm");
+  expect_error([&] { linear_rows(a, square, {}, {.norm = {three, three, 1e-5, true}}); }, "cannot be RMS norm");
 }
 
 }  // namespace
