@@ -1,16 +1,33 @@
-// DISPATCH(device, fn, args...) calls cpu::fn or cuda::fn. A build without CUDA says so.
+// DISPATCH(device, fn, args...) calls cpu::fn or cuda::fn, and tells a trace of it where there is one. A build without
+// CUDA says so.
 #pragma once
 
 #include "tensor/error.h"
+#include "tensor/trace.h"
 
 #ifdef KG_CUDA
 #include "tensor/cuda/kernels.h"
-#define DISPATCH(device, fn, ...) \
-  ((device) == ::kg::Device::cuda ? ::kg::cuda::fn(__VA_ARGS__) : ::kg::cpu::fn(__VA_ARGS__))
+#define KG_ON_CUDA(fn) ::kg::cuda::fn(arguments...)
 #else
-#define DISPATCH(device, fn, ...)                                                                           \
-  ((device) == ::kg::Device::cuda                                                                           \
-       ? ::kg::fail(::kg::ErrorCode::runtime, "[" #fn "] this build has no CUDA backend; use --device cpu") \
-       : (void)0,                                                                                           \
-   ::kg::cpu::fn(__VA_ARGS__))
+#define KG_ON_CUDA(fn)                                                                                 \
+  (::kg::fail(::kg::ErrorCode::runtime, "[" #fn "] this build has no CUDA backend; use --device cpu"), \
+   ::kg::cpu::fn(arguments...))
 #endif
+#define DISPATCH(device, fn, ...)                                                                     \
+  ::kg::dispatch((device), #fn,                                                                       \
+                 [](::kg::Device where, const auto&... arguments) {                                   \
+                   return where == ::kg::Device::cuda ? KG_ON_CUDA(fn) : ::kg::cpu::fn(arguments...); \
+                 },                                                                                   \
+                 __VA_ARGS__)
+
+namespace kg {
+
+template <class Kernel, class... Arguments>
+inline auto dispatch(Device device, const char* name, const Kernel& kernel, const Arguments&... arguments) {
+  OpTrace* const trace = OpTrace::active();
+  if (!trace) return kernel(device, arguments...);
+  const OpTimer timer(*trace, device, name, arguments...);
+  return kernel(device, arguments...);
+}
+
+}  // namespace kg
