@@ -93,11 +93,13 @@ void OpTimer::add_operand(const Tensor& t) {
 }
 
 void OpTimer::start() {
+  OpTrace::active_ = nullptr;
   synchronize(device_);
   begin_ = now();
 }
 
 OpTimer::~OpTimer() noexcept(false) {
+  OpTrace::active_ = &trace_;
   if (std::uncaught_exceptions() > 0) return;  // the kernel failed
   synchronize(device_);
   record_.seconds = now() - begin_;

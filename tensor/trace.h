@@ -1,6 +1,7 @@
 // What a piece of work is made of: while an OpTrace lives, every kernel that an op starts on this thread leaves a record
 // in it, with its operands, its arithmetic, the memory that it must move and the time that it took. dispatch() is the
-// one place that starts kernels, so none is missed and none is counted twice; without a trace it tests one pointer.
+// one place that starts kernels, so none is missed; ops that a kernel calls itself are part of it, so none is counted
+// twice. Without a trace it tests one pointer.
 #pragma once
 
 #include <string>
