@@ -21,7 +21,9 @@ class Candidates {
   bool proven() const { return proven_; }
   // Makes left()[i] the first: by a choice that knows better than the library.
   void prefer(size_t i) {
-    std::rotate(left_.begin(), left_.begin() + std::ptrdiff_t(i), left_.begin() + std::ptrdiff_t(i) + 1);
+    if (i >= left_.size()) return;
+    const auto chosen = left_.begin() + std::ptrdiff_t(i);
+    std::rotate(left_.begin(), chosen, chosen + 1);
   }
 
   // call(algorithm): true when it did the work, false when it was refused; an Error for all else. False when every one

@@ -5,12 +5,15 @@
 #include <cublasLt.h>
 
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "tensor/cuda/candidates.h"
 #include "tensor/cuda/kernel.h"
 #include "tensor/cuda/runtime.h"
 #include "tensor/cuda/vendor/library.h"
+#include "tensor/cuda/vendor/tuning.h"
+#include "tensor/storage.h"
 
 namespace kg::cuda {
 namespace {
@@ -152,36 +155,66 @@ Candidates<Algorithm> find_algorithms(const Plan& p, const Gemm& g) {
   return Candidates<Algorithm>(std::move(usable));
 }
 
+// What a plan was made for.
+using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, bool, int64_t, int64_t, bool, int64_t, int, int,
+                       int64_t, int64_t, int, bool, uint32_t, uint32_t, uint32_t, uint32_t>;
+Key key_of(const Gemm& g) {
+  return {g.m,
+          g.n,
+          g.k,
+          g.batches,
+          g.a.line,
+          g.a.transposed,
+          g.a.batch,
+          g.b.line,
+          g.b.transposed,
+          g.b.batch,
+          int(g.in),
+          int(g.out),
+          g.line,
+          g.batch,
+          int(g.epilogue),
+          tf32_on,
+          alignment(g.a.data),
+          alignment(g.b.data),
+          alignment(g.c),
+          alignment(g.epilogue == Epilogue::row_sums ? g.row_sums : g.bias)};
+}
+
+cublasStatus_t multiply(const Plan& p, const Gemm& g, const Algorithm& algorithm) {
+  const float alpha = 1;
+  const cublasStatus_t status =
+      KG_CALL(lt(), cublasLtMatmul)(handle(), p.operation, &alpha, g.b.data, p.a, g.a.data, p.b, &g.beta, g.c, p.c, g.c,
+                                    p.c, &algorithm.value, workspace(), kWorkspace, stream());
+  if (status != CUBLAS_STATUS_SUCCESS) cudaGetLastError();  // it is not to be found by the next call
+  return status;
+}
+
+// The fastest algorithm first, for those who ask for it (tensor/cuda/vendor/tuning.h).
+void tune(Plan& p, const Gemm& g) {
+  std::string key = "cuBLASLt " + std::to_string(KG_CALL(lt(), cublasLtGetVersion)()) + ", product";
+  std::apply([&](auto... part) { ((key += " " + std::to_string(part)), ...); }, key_of(g));
+  Gemm trial = g;
+  std::optional<Storage> scratch;
+  if (g.beta != 0) {  // trials would add up
+    scratch.emplace(((g.batches - 1) * g.batch + (g.m - 1) * g.line + g.n) * size_of(g.out), Device::cuda);
+    fill_bytes(trial.c = scratch->data(), 0, scratch->bytes());
+  }
+  p.algorithms.prefer(tuned(key, p.algorithms.left().size(), [&](size_t i) {
+    return multiply(p, trial, p.algorithms.left()[i]) == CUBLAS_STATUS_SUCCESS;
+  }));
+}
+
 Plan make_plan(const Gemm& g) {
   Plan p = describe(g);
   p.algorithms = find_algorithms(p, g);
+  if (tuning()) tune(p, g);
   return p;
 }
 
 Plan& plan_of(const Gemm& g) {
-  using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, bool, int64_t, int64_t, bool, int64_t, int, int,
-                         int64_t, int64_t, int, bool, uint32_t, uint32_t, uint32_t, uint32_t>;
   static auto* plans = new std::map<Key, Plan>;
-  const Key key{g.m,
-                g.n,
-                g.k,
-                g.batches,
-                g.a.line,
-                g.a.transposed,
-                g.a.batch,
-                g.b.line,
-                g.b.transposed,
-                g.b.batch,
-                int(g.in),
-                int(g.out),
-                g.line,
-                g.batch,
-                int(g.epilogue),
-                tf32_on,
-                alignment(g.a.data),
-                alignment(g.b.data),
-                alignment(g.c),
-                alignment(g.epilogue == Epilogue::row_sums ? g.row_sums : g.bias)};
+  const Key key = key_of(g);
   const auto at = plans->find(key);
   return at != plans->end() ? at->second : plans->emplace(key, make_plan(g)).first->second;
 }
@@ -191,29 +224,26 @@ Plan& plan_of(const Gemm& g) {
 bool gemm(const Gemm& g) {
   Plan& p = plan_of(g);
   cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;  // of a product without any algorithm
-  const auto multiply = [&] {
+  const auto run = [&] {
     if (g.epilogue != Epilogue::none && p.fused) point_epilogue(p, g);
     const bool proven = p.algorithms.proven();
     return p.algorithms.run([&](const Algorithm& algorithm) {
-      const float alpha = 1;
-      status = KG_CALL(lt(), cublasLtMatmul)(handle(), p.operation, &alpha, g.b.data, p.a, g.a.data, p.b, &g.beta, g.c,
-                                             p.c, g.c, p.c, &algorithm.value, workspace(), kWorkspace, stream());
+      status = multiply(p, g, algorithm);
       if (status == CUBLAS_STATUS_SUCCESS) return true;
       // A kernel that cannot be launched is refused as well, as long as none ever was.
       const bool not_launched = status == CUBLAS_STATUS_EXECUTION_FAILED || status == CUBLAS_STATUS_INTERNAL_ERROR;
       if (proven || !(refused(status) || not_launched)) check_lt(status, "cublasLtMatmul");
-      cudaGetLastError();  // it is not to be found by the next call
       return false;
     });
   };
-  if (multiply()) return p.fused;
+  if (run()) return p.fused;
   if (g.epilogue != Epilogue::none && p.fused) {
     Gemm bare = g;
     bare.epilogue = Epilogue::none;
     release(p);
     p = make_plan(bare);
     p.fused = false;
-    if (multiply()) return false;
+    if (run()) return false;
   }
   fail(ErrorCode::runtime, "[cublasLt] no algorithm takes a product of ", g.m, " x ", g.k, " x ", g.n,
        " (the last answer was status ", int(status), ")");

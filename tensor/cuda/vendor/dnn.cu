@@ -13,6 +13,7 @@
 #include "tensor/cuda/kernel.h"
 #include "tensor/cuda/runtime.h"
 #include "tensor/cuda/vendor/library.h"
+#include "tensor/cuda/vendor/tuning.h"
 #include "tensor/storage.h"
 
 namespace kg::cuda {
@@ -51,6 +52,7 @@ struct Pass {
   cudnnConvolutionDescriptor_t conv = nullptr;  // null until the library was asked
   cudnnMathType_t math{};                       // that it has now
   Candidates<Algorithm<Name>> algorithms;
+  bool tuned = false;
   bool said = false;  // that none is left
 };
 struct Plan {
@@ -120,18 +122,34 @@ void say_refused(const char* what, const Conv& c) {
                static_cast<long long>(c.out), static_cast<long long>(c.taps), c.stride, c.dilation, name_of(c.dtype));
 }
 
+// Of a pass in the file of choices (tensor/cuda/vendor/tuning.h).
+std::string key_of(const Conv& c, const char* what) {
+  std::string key = "cuDNN " + std::to_string(KG_CALL(dnn(), cudnnGetVersion)()) + ", " + what;
+  for (const int64_t part : {c.batch, c.time, c.in, c.out, c.taps, c.out_time, int64_t(c.stride), int64_t(c.padding),
+                             int64_t(c.dilation), int64_t(c.dtype), int64_t(tf32())})
+    key += " " + std::to_string(part);
+  return key;
+}
+
 // call(algorithm, workspace) by the first algorithm that takes it; false when none does. Workspaces come from the caching
 // allocator and go back to it at once: the next user runs later on the same stream.
 template <class Name, class Call>
 bool run(Pass<Name>& pass, const Conv& c, const char* what, Call call) {
-  const bool proven = pass.algorithms.proven();
-  const bool done = pass.algorithms.run([&](const Algorithm<Name>& a) {
+  const auto attempt = [&](const Algorithm<Name>& a) {
     if (a.math != pass.math) KG_DNN(cudnnSetConvolutionMathType, pass.conv, pass.math = a.math);
     const Storage space(int64_t(a.bytes), Device::cuda);
     const cudnnStatus_t status = call(a, space.data());
+    if (status != CUDNN_STATUS_SUCCESS) cudaGetLastError();  // it is not to be found by the next call
+    return status;
+  };
+  if (!std::exchange(pass.tuned, true) && tuning())
+    pass.algorithms.prefer(tuned(key_of(c, what), pass.algorithms.left().size(),
+                                 [&](size_t i) { return attempt(pass.algorithms.left()[i]) == CUDNN_STATUS_SUCCESS; }));
+  const bool proven = pass.algorithms.proven();
+  const bool done = pass.algorithms.run([&](const Algorithm<Name>& a) {
+    const cudnnStatus_t status = attempt(a);
     // A kernel that cannot be launched is refused as well, as long as none ever was.
     if (status != CUDNN_STATUS_SUCCESS && (proven || status < CUDNN_STATUS_BAD_PARAM)) check_dnn(status, what);
-    if (status != CUDNN_STATUS_SUCCESS) cudaGetLastError();  // it is not to be found by the next call
     return status == CUDNN_STATUS_SUCCESS;
   });
   if (!done && !pass.said) say_refused(what, c), pass.said = true;
@@ -173,6 +191,7 @@ ConvForward conv_forward(const Conv& c, const void* x, const void* w, const void
       });
   bool added = false;
   const bool computed = run(p.forward, c, "cudnnConvolutionForward", [&](const auto& a, void* space) {
+    added = false;  // by an algorithm that was tried before
     // Only the algorithm that cuDNN documents for it takes a bias without an activation.
     if (bias && p.adds_bias && a.name == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM) {
       const cudnnStatus_t status = KG_CALL(dnn(), cudnnConvolutionBiasActivationForward)(
