@@ -64,12 +64,12 @@ bench: deps  ## benchmarks (Google Benchmark)
 	build/bin/bench
 
 asan: deps  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer, without those named Slow
-	$(call build,build-asan,-DKG_SANITIZE=ON)
+	$(call build,build-asan,-DKG_SANITIZE=ON -DKG_CUDA=OFF)
 	@tests/run.sh build-asan '--gtest_filter=-*Slow*'
 
 fuzz: deps  ## fuzz every parser for FUZZ_SECONDS seconds each (clang, libFuzzer)
 	$(call install,$(FUZZ_PACKAGES))
-	$(call build,build-fuzz,-DKG_FUZZ=ON -DKG_TESTS=OFF -DCMAKE_CXX_COMPILER=clang++,fuzzers)
+	$(call build,build-fuzz,-DKG_FUZZ=ON -DKG_CUDA=OFF -DKG_TESTS=OFF -DCMAKE_CXX_COMPILER=clang++,fuzzers)
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 
 format:  ## clang-format every source file
@@ -84,7 +84,7 @@ headers: deps  ## compile every header alone, and all of them in either order
 	@tests/headers.sh
 
 clean:  ## remove the build folders (runs in out/ stay)
-	rm -rf build build-asan build-fuzz
+	rm -rf build build-asan build-fuzz build-gpu
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1: /p' Makefile

@@ -153,17 +153,5 @@ TEST(CudaPrograms, WithoutADeviceTheErrorSaysWhy) {
   EXPECT_FALSE(fs::exists(folder / "x"));
 }
 
-TEST(CudaPrograms, GpuReportRunsAtToySize) {
-  TemporaryFolder folder;
-  const RunResult r = run_command("KG_BUILD=" + quoted(fs::path(KG_BIN_DIR).parent_path()) + " " +
-                                  quoted(fs::path(KG_TEST_DIR).parent_path() / "tools" / "gpu_report") + " --tiny " +
-                                  quoted(folder / "report.md"));
-  ASSERT_EQ(r.code, 0) << r.output;
-  const std::string report = slurp(folder / "report.md");
-  for (const char* row : {"# GPU report", "- PyTorch: not compared", "| copy |", "| attention_backward/bf16 |",
-                          "| gpt_step/bf16 |", "| vqvae_step/f32 |", "| generate_1/bf16 |"})
-    EXPECT_NE(report.find(row), std::string::npos) << row << report;
-}
-
 }  // namespace
 }  // namespace kg::test
