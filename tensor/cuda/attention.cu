@@ -1,31 +1,14 @@
 // Attention: forward, the gradient of queries and scores, the gradient of keys and values. q, gy, y (B, Tq, H, D),
 // k, v (B, Tk, H, D) as views of unit stride in D; weights and gradients of scores (B, H, Tq, Tk). Grids are
-// (B H, blocks of rows); the products stand in attention_tiles.h. One query alone is attention_decode.cu's.
-#include <limits>
-
+// (B H, blocks of rows); the products stand in attention_tiles.h. One query alone is attention_decode.cu's, and bf16 is
+// attention_mma.cu's: this is f32, which tensor cores do not have.
 #include "tensor/cuda/attention_decode.h"
+#include "tensor/cuda/attention_mma.h"
 #include "tensor/cuda/attention_tiles.h"
 #include "tensor/cuda/kernels.h"
 
 namespace kg::cuda {
 namespace {
-
-constexpr float kHidden = -std::numeric_limits<float>::infinity();
-
-// What is added to the scores: bias (B or 1, H or 1, Tq, Tk), stride 0 where it has one entry, and key_mask (B, Tk).
-template <class T>
-struct Terms {
-  Ptr<const T> bias;
-  int64_t batch = 0, head = 0, row = 0;
-  Ptr<const uint8_t> mask;
-
-  explicit Terms(const AttentionOptions& o) : bias(pointer<const T>(o.bias)), mask(pointer<const uint8_t>(o.key_mask)) {
-    if (!o.bias.defined()) return;
-    if (o.bias.size(0) > 1) batch = o.bias.strides()[0];
-    if (o.bias.size(1) > 1) head = o.bias.strides()[1];
-    row = o.bias.strides()[2];
-  }
-};
 
 // Products to scores, hidden where query i = first + r must not see key j = at + lane + 32 u.
 template <class G, class T>
@@ -83,14 +66,6 @@ __device__ inline void finish_weights(float (&s)[G::kRows][G::kSlots], const Att
   unrolled<G::kRows>([&](auto r) {
     for (int u = 0; u < G::kSlots; ++u) s[r][u] = kept(r, u) ? s[r][u] * o.keep_scale : 0;
   });
-}
-
-// Columns from `begin` on of the warp's rows of a (B, H, Tq, Tk) tensor, which no query of the block sees.
-template <class T>
-__device__ inline void clear_rest(Ptr<T> out, const AttentionProblem& o, int64_t plane, int64_t first, int rows,
-                                  int64_t begin, int lane) {
-  for (int64_t i = first; i < first + rows && i < o.queries; ++i)
-    for (int64_t j = begin + lane; j < o.keys; j += kWarp) out[(plane * o.queries + i) * o.keys + j] = T(0.0f);
 }
 
 // The queries of a warp in a grid of (B H, blocks of rows), its place in shared memory, and the tiles of keys that the
@@ -282,16 +257,15 @@ __global__ void __launch_bounds__(G::kThreads, 2)
   store_rows<G>(gv, plane / o.heads, plane % o.heads, first, o.keys, value, 1.0f, lane);
 }
 
-// fn(T, tiling) for the dtype and the narrowest tiling that holds a head.
+// fn(tiling) for the narrowest that holds a head.
 template <class Fn>
 void for_tiling(const char* op, Dtype dtype, int64_t width, Fn&& fn) {
+  CHECK(dtype == Dtype::f32, "[", op, "] computes in f32 or bf16 on CUDA, got ", name_of(dtype));
   CHECK(width <= 128, "[", op, "] heads on CUDA have at most 128 columns, these have ", width);
-  for_device_float(dtype, op, [&](auto zero) {
-    if (width <= 64)
-      fn(zero, Tiling<64>{});
-    else
-      fn(zero, Tiling<128>{});
-  });
+  if (width <= 64)
+    fn(Tiling<64>{});
+  else
+    fn(Tiling<128>{});
 }
 
 }  // namespace
@@ -300,8 +274,9 @@ void attention_forward(const Tensor& y, const Tensor& weights, const Tensor& q, 
                        const AttentionOptions& options) {
   if (y.numel() == 0) return;
   if (decodes(q, k)) return attention_decode(y, weights, q, k, v, options);
-  for_tiling("attention", q.dtype(), q.size(3), [&](auto zero, auto tiling) {
-    using T = decltype(zero);
+  if (q.dtype() == Dtype::bf16) return attention_mma_forward(y, weights, q, k, v, options);
+  for_tiling("attention", q.dtype(), q.size(3), [&](auto tiling) {
+    using T = float;
     using G = decltype(tiling);
     const AttentionProblem o(q, k, options);
     launch("attention", attention_kernel<T, G>, {q.size(0) * o.heads, ceil_div(o.queries, G::kBlockRows), 1},
@@ -314,8 +289,9 @@ void attention_backward(const Tensor& gq, const Tensor& gk, const Tensor& gv, co
                         const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& weights,
                         const AttentionOptions& options) {
   if (gq.numel() == 0) return;
-  for_tiling("attention_backward", q.dtype(), q.size(3), [&](auto zero, auto tiling) {
-    using T = decltype(zero);
+  if (q.dtype() == Dtype::bf16) return attention_mma_backward(gq, gk, gv, gscores, gy, q, k, v, weights, options);
+  for_tiling("attention_backward", q.dtype(), q.size(3), [&](auto tiling) {
+    using T = float;
     using G = decltype(tiling);
     const AttentionProblem o(q, k, options);
     const Tensor scores = gscores.defined() ? gscores : empty_like(weights);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "tensor/cuda/kernel.h"
@@ -210,5 +211,30 @@ struct Kept {
     return (block < kBlocks ? inner : outer) >> (place % 4) & 1;
   }
 };
+
+inline constexpr float kHidden = -std::numeric_limits<float>::infinity();
+
+// What is added to the scores: bias (B or 1, H or 1, Tq, Tk), stride 0 where it has one entry, and key_mask (B, Tk).
+template <class T>
+struct Terms {
+  Ptr<const T> bias;
+  int64_t batch = 0, head = 0, row = 0;
+  Ptr<const uint8_t> mask;
+
+  explicit Terms(const AttentionOptions& o) : bias(pointer<const T>(o.bias)), mask(pointer<const uint8_t>(o.key_mask)) {
+    if (!o.bias.defined()) return;
+    if (o.bias.size(0) > 1) batch = o.bias.strides()[0];
+    if (o.bias.size(1) > 1) head = o.bias.strides()[1];
+    row = o.bias.strides()[2];
+  }
+};
+
+// Columns from `begin` on of the warp's rows of a (B, H, Tq, Tk) tensor, which no query of the block sees.
+template <class T>
+__device__ inline void clear_rest(Ptr<T> out, const AttentionProblem& o, int64_t plane, int64_t first, int rows,
+                                  int64_t begin, int lane) {
+  for (int64_t i = first; i < first + rows && i < o.queries; ++i)
+    for (int64_t j = begin + lane; j < o.keys; j += kWarp) out[(plane * o.queries + i) * o.keys + j] = T(0.0f);
+}
 
 }  // namespace kg::cuda

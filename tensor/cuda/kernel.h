@@ -10,6 +10,8 @@
 //   __shfl_xor_sync, __shfl_down_sync,    all 32 lanes take part (mask kAllLanes); values of at most 8 bytes
 //   __shfl_sync
 //   __ballot_sync                         as above
+//   load_matrices(shared, i, turned),     tensor cores, by all 32 lanes: four 8x8 pieces of bf16, the row at shared[i]
+//   mma_16x8x16(d, a, b0, b1)             named by this lane; d += a b (layouts: tensor/cuda/attention_mma.h)
 //   atomicAdd, atomicMax, atomicMin       on int in tensors or shared memory; floats are never added so
 //   Ptr<T>                                a tensor's elements: p[i], p + i, *p, p == nullptr; checked in tests
 //   load_pack<N>(p), store_pack(p, pack)  N elements at once, from an address that is a multiple of their size

@@ -78,7 +78,7 @@ struct Machine {
   Fiber* running = nullptr;
   std::exception_ptr error;
   struct Exchange {
-    uint64_t values[2][32];  // a lane is at most one exchange ahead of another
+    Words values[2][32];  // a lane is at most one exchange ahead of another
   };
   std::vector<Exchange> warps;
   std::map<std::pair<const char*, int>, std::vector<char>> shared;
@@ -237,24 +237,55 @@ void barrier(Site site) { wait(State::at_barrier, site); }
 void warp_barrier(Site site) { wait(State::in_warp, site); }
 int lane() { return int(cuda::threadIdx.x % 32); }
 
-namespace {
-// This lane's value beside those of its warp, all of which have come by when it returns.
-const uint64_t* gather(uint64_t value, Site site) {
+const Words* gather(const Words& words, Site site) {
   Machine& m = *machine;
   const int t = m.running->thread;
-  uint64_t* values = m.warps[size_t(t / 32)].values[m.threads[size_t(t)].exchanges++ % 2];
-  values[t % 32] = value;
+  Words* values = m.warps[size_t(t / 32)].values[m.threads[size_t(t)].exchanges++ % 2];
+  values[t % 32] = words;
   wait(State::in_warp, site);
   return values;
 }
+
+uint64_t exchange(uint64_t value, int from, Site site) { return gather({value}, site)[from][0]; }
+unsigned ballot(bool value, Site site) {
+  const Words* values = gather({value}, site);
+  unsigned bits = 0;
+  for (int i = 0; i < 32; ++i) bits |= unsigned(values[i][0] != 0) << i;
+  return bits;
+}
+
+namespace {
+// Number i of the bf16 that a lane gave, four to a word.
+uint16_t half_of(const Words& words, int i) { return uint16_t(words[size_t(i / 4)] >> 16 * (i % 4)); }
+float float_of(const Words& words, int i) { return std::bit_cast<float>(uint32_t(half_of(words, i)) << 16); }
+uint64_t joined(uint32_t low, uint32_t high) { return low | uint64_t(high) << 32; }
 }  // namespace
 
-uint64_t exchange(uint64_t value, int from, Site site) { return gather(value, site)[from]; }
-unsigned ballot(bool value, Site site) {
-  const uint64_t* values = gather(value, site);
-  unsigned bits = 0;
-  for (int i = 0; i < 32; ++i) bits |= unsigned(values[i] != 0) << i;
-  return bits;
+cuda::Pack<uint32_t, 4> deal_matrices(const cuda::Pack<bf16, 8>& row, bool turned, Site site) {
+  Words words{};
+  std::memcpy(words.data(), &row, sizeof(row));
+  const Words* rows = gather(words, site);
+  const int g = lane() / 4, t = lane() % 4;
+  cuda::Pack<uint32_t, 4> dealt;
+  for (int m = 0; m < 4; ++m) {
+    const Words* matrix = rows + 8 * m;
+    const uint32_t first = turned ? half_of(matrix[2 * t], g) : half_of(matrix[g], 2 * t);
+    const uint32_t second = turned ? half_of(matrix[2 * t + 1], g) : half_of(matrix[g], 2 * t + 1);
+    dealt[m] = first | second << 16;
+  }
+  return dealt;
+}
+void multiply_matrices(cuda::Pack<float, 4>& d, const cuda::Pack<uint32_t, 4>& a, uint32_t b0, uint32_t b1, Site site) {
+  const Words* all = gather({joined(a[0], a[1]), joined(a[2], a[3]), joined(b0, b1)}, site);
+  const int g = lane() / 4, t = lane() % 4;
+  for (int e = 0; e < 4; ++e) {
+    const int low = e / 2, column = 2 * t + e % 2;  // low: the lower eight rows
+    for (int k = 0; k < 16; ++k) {
+      const int right = k / 8, holder = k % 8 / 2;
+      d[e] += float_of(all[4 * g + holder], 2 * (low + 2 * right) + k % 2) *
+              float_of(all[4 * column + holder], 8 + 2 * right + k % 2);
+    }
+  }
 }
 
 void* shared_memory(Site site, int64_t bytes) {

@@ -7,6 +7,7 @@
 // Device memory is host memory that begins as NaN, and memory of a float tensor never written shows as NaN in results.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -43,6 +44,9 @@ void warp_barrier(Site site);  // of the warp
 uint64_t exchange(uint64_t value, int from, Site site);
 int lane();
 unsigned ballot(bool value, Site site);
+// Up to 24 bytes of each lane beside those of its warp, all of which have come by when it returns.
+using Words = std::array<uint64_t, 3>;
+const Words* gather(const Words& words, Site site);
 // The block's shared memory of one declaration: `bytes` of data, then a byte for each element that was written.
 void* shared_memory(Site site, int64_t bytes);
 
@@ -99,6 +103,19 @@ class SharedArray {
   uint8_t* written_;
   int64_t n_;
 };
+
+// The row of eight that an element of shared memory begins.
+inline cuda::Pack<bf16, 8> row_at(const SharedArray<cuda::Pack<bf16, 8>>& shared, int64_t i) { return shared[i]; }
+inline cuda::Pack<bf16, 8> row_at(const SharedArray<bf16>& shared, int64_t i) {
+  if (i % 8 != 0) fault("loads a row of a matrix from an unaligned address");
+  cuda::Pack<bf16, 8> row;
+  for (int j = 0; j < 8; ++j) row[j] = shared[i + j];
+  return row;
+}
+// Four 8x8 matrices from the rows that the lanes give, eight of each: row g, columns 2t and 2t + 1 of each to lane
+// 4 g + t, or column g, rows 2t and 2t + 1.
+cuda::Pack<uint32_t, 4> deal_matrices(const cuda::Pack<bf16, 8>& row, bool turned, Site site);
+void multiply_matrices(cuda::Pack<float, 4>& d, const cuda::Pack<uint32_t, 4>& a, uint32_t b0, uint32_t b1, Site site);
 
 [[noreturn]] void outside(int64_t place, int64_t begin, int64_t end);
 
@@ -201,4 +218,7 @@ inline int atomicMin(int* p, int value) { return std::exchange(*p, *p < value ? 
    ::kg::emulation::shuffle(                                                                                        \
        value, ::kg::emulation::lane() + int(by) < 32 ? ::kg::emulation::lane() + int(by) : ::kg::emulation::lane(), \
        KG_SITE))
+#define load_matrices(shared, i, turned) \
+  ::kg::emulation::deal_matrices(::kg::emulation::row_at(shared, i), turned, KG_SITE)
+#define mma_16x8x16(d, a, b0, b1) ::kg::emulation::multiply_matrices(d, a, b0, b1, KG_SITE)
 #define __ballot_sync(mask, value) (KG_CHECK_MASK(mask), ::kg::emulation::ballot(value, KG_SITE))

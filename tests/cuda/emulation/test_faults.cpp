@@ -1,7 +1,7 @@
 // Planted faults: what a GPU leaves undefined, the emulation reports.
 #include <gtest/gtest.h>
 
-#include "tensor/cuda/kernel.h"
+#include "tensor/cuda/attention_mma.h"
 
 namespace kg::cuda {
 namespace {
@@ -47,6 +47,39 @@ __global__ void right(Ptr<const float> x, Ptr<float> y) {
   y[threadIdx.x] = warp_sum(float(tile[63 - threadIdx.x]));
 }
 
+__global__ void multiplies_in_a_branch(Ptr<float> y) {
+  Sums d{};
+  if (threadIdx.x % 32 < 16) mma_16x8x16(d, Block{}, 0u, 0u);
+  y[threadIdx.x] = d[0];
+}
+__global__ void loads_unaligned_rows(Ptr<float> y) {
+  KG_SHARED(bf16, tile, 64 * 8);
+  for (int j = 0; j < 8; ++j) tile[8 * int(threadIdx.x) + j] = bf16(1.0f);
+  __syncthreads();
+  y[threadIdx.x] = float(load_matrices(tile, int(threadIdx.x), false)[0]);
+}
+
+// d = a b^T of 16 x 16 matrices by one warp, right or with a mistake in the layout of a factor.
+enum Mistake { kNone, kTurnedLeft, kTurnedRight, kExchangedPieces, kWrongRow };
+template <Mistake kMistake>
+__global__ void multiplies(Ptr<const bf16> a, Ptr<const bf16> b, Ptr<float> d) {
+  KG_SHARED(Pack8, left, 16 * 3);
+  KG_SHARED(Pack8, right, 16 * 3);
+  const int lane = threadIdx.x;
+  left[lane / 2 * 3 + lane % 2] = load_pack<8>(a + lane * 8);
+  right[lane / 2 * 3 + lane % 2] = load_pack<8>(b + lane * 8);
+  __syncwarp();
+  Block x = load_block<3, 1>(left, 0, 0, kMistake == kTurnedLeft);
+  if (kMistake == kExchangedPieces) x = Block{{x[0], x[2], x[1], x[3]}};
+  Block y = load_block<3, 1>(right, 0, 0, kMistake == kTurnedRight);
+  if (kMistake == kWrongRow) y = load_matrices(right, (lane % 16 ^ 1) * 3 + lane / 16, false);
+  Sums sums[2] = {};
+  mma_16x8x16(sums[0], x, y[0], y[2]);
+  mma_16x8x16(sums[1], x, y[1], y[3]);
+  for (int e = 0; e < 8; ++e)
+    d[(lane / 4 + e % 4 / 2 * 8) * 16 + e / 4 * 8 + lane % 4 * 2 + e % 2] = sums[e / 4][e % 4];
+}
+
 std::string fault_of(void (*kernel)(Ptr<float>)) {
   const Tensor y = Tensor::zeros({64}, Dtype::f32, Device::cuda);
   try {
@@ -89,8 +122,33 @@ TEST(Emulation, ReportsDivergentBarriers) {
   EXPECT_TRUE(says(fault_of(half_waits), "divergent barrier")) << fault_of(half_waits);
   EXPECT_TRUE(says(fault_of(waits_at_two_places), "divergent barrier")) << fault_of(waits_at_two_places);
   EXPECT_TRUE(says(fault_of(shuffles_in_a_branch), "divergent warp")) << fault_of(shuffles_in_a_branch);
+  EXPECT_TRUE(says(fault_of(multiplies_in_a_branch), "divergent warp")) << fault_of(multiplies_in_a_branch);
 }
-TEST(Emulation, ReportsUnalignedPacks) { EXPECT_TRUE(says(fault_of(loads_unaligned), "unaligned")); }
+TEST(Emulation, ReportsUnalignedPacks) {
+  EXPECT_TRUE(says(fault_of(loads_unaligned), "unaligned"));
+  EXPECT_TRUE(says(fault_of(loads_unaligned_rows), "unaligned"));
+}
+// The host's meaning of the tensor cores knows the layouts of the GPU: with small integers the product is exact, and
+// any exchange of rows, columns or pieces shows.
+TEST(Emulation, TensorCoresWantTheirLayouts) {
+  std::vector<float> a(256), b(256);
+  std::vector<double> want(256);
+  for (size_t i = 0; i < 256; ++i) a[i] = float(i * 7 % 13) - 6, b[i] = float(i * 5 % 11) - 5;
+  for (size_t i = 0; i < 256; ++i)
+    for (size_t k = 0; k < 16; ++k) want[i] += double(a[i / 16 * 16 + k]) * double(b[i % 16 * 16 + k]);
+  const Tensor left = Tensor::from(a, {16, 16}).to(Dtype::bf16).to(Device::cuda);
+  const Tensor right = Tensor::from(b, {16, 16}).to(Dtype::bf16).to(Device::cuda);
+  auto product = [&](auto kernel) {
+    const Tensor d = Tensor::zeros({16, 16}, Dtype::f32, Device::cuda);
+    launch("multiplies", kernel, {1}, kWarp, pointer<const bf16>(left), pointer<const bf16>(right), pointer<float>(d));
+    return d.to_vector();
+  };
+  EXPECT_EQ(product(multiplies<kNone>), want);
+  EXPECT_NE(product(multiplies<kTurnedLeft>), want);
+  EXPECT_NE(product(multiplies<kTurnedRight>), want);
+  EXPECT_NE(product(multiplies<kExchangedPieces>), want);
+  EXPECT_NE(product(multiplies<kWrongRow>), want);
+}
 TEST(Emulation, RightKernelsRunAfterAFault) {
   EXPECT_EQ(fault_of(right), "");
   const Tensor x = Tensor::from<float>(std::vector<float>(64, 0.5f), {64}).to(Device::cuda);

@@ -1,11 +1,12 @@
-// Attention in four steps, from three plain kernels to the idea of tensor/cuda/attention.cu. One head at a time: q, k,
-// v, y (heads, T, 64) and the weights (heads, T, T) that the backward needs; softmax(q k^T / 8) v. The arithmetic is
-// the same in all steps; what changes is how many loads there are for each multiply-add.
+// Attention in five steps, from three plain kernels to the ideas of tensor/cuda/attention.cu and attention_mma.cu. One
+// head at a time: q, k, v, y (heads, T, 64) and the weights (heads, T, T) that the backward needs; softmax(q k^T / 8) v.
+// The arithmetic is the same in all steps; what changes is how many loads there are for each multiply-add, and in the
+// last one what multiplies.
 #include <gtest/gtest.h>
 
 #include <limits>
 
-#include "tensor/cuda/kernel.h"
+#include "tensor/cuda/attention_mma.h"
 #include "tests/cuda/compare.h"
 
 namespace kg::cuda {
@@ -168,6 +169,66 @@ __global__ void queries_share_keys(int64_t t, Ptr<float> y, Ptr<float> w, Ptr<co
     if (first + 2 * half + r < t) store_pack(y + ((head + first + 2 * half + r) * D + column * 4), mixed[r]);
 }
 
+// Step 5, tensor cores: one instruction of a warp is a product of 16 x 16 with 16 x 8, 64 multiply-adds a lane, from six
+// words that a lane has of the factors. Those are bf16, sums stay f32. The matrices are spread over the lanes as
+// tensor/cuda/attention_mma.h draws them; load_block() brings 16 x 16 of them from shared memory in one load of 16
+// bytes a lane. A row of scores has four lanes now, so softmax takes two shuffles, and the weights, rounded in pairs,
+// are the left factor of the second product in the registers where they are. A block of four warps is 64 queries.
+constexpr int kPackStride = D / 8 + 1;
+__global__ void on_tensor_cores(int64_t t, Ptr<float> y, Ptr<float> w, Ptr<const bf16> q, Ptr<const bf16> k,
+                                Ptr<const bf16> v) {
+  KG_SHARED(Pack8, query, 64 * kPackStride);
+  KG_SHARED(Pack8, key, 64 * kPackStride);
+  KG_SHARED(Pack8, value, 64 * kPackStride);
+  const int lane = threadIdx.x % kWarp, first = 16 * (int(threadIdx.x) / kWarp), pair = 2 * (lane % 4);
+  const int64_t head = blockIdx.x * t;
+  auto load = [&](auto& tile, Ptr<const bf16> rows) {
+    for (int e = threadIdx.x; e < 64 * D / 8; e += 4 * kWarp)
+      tile[e / 8 * kPackStride + e % 8] = e / 8 < t ? load_pack<8>(rows + (head * D + e * 8)) : Pack8{};
+  };
+  load(query, q), load(key, k), load(value, v);
+  __syncthreads();
+  Sums s[8] = {}, mixed[8] = {};  // columns 8 j ... 8 j + 7 of the warp's 16 rows
+  unrolled<D / 16>([&](auto d) {
+    const Block rows = load_block<kPackStride, 1>(query, first, 16 * d, false);
+    unrolled<4>([&](auto j) {
+      const Block keys = load_block<kPackStride, 1>(key, 16 * j, 16 * d, false);
+      mma_16x8x16(s[2 * j], rows, keys[0], keys[2]);
+      mma_16x8x16(s[2 * j + 1], rows, keys[1], keys[3]);
+    });
+  });
+  for (int r = 0; r < 2; ++r) {  // the lane's two rows
+    const int64_t i = first + lane / 4 + 8 * r;
+    float top = -1e30f, sum = 0;
+    for (int j = 0; j < 8; ++j)
+      for (int c = 0; c < 2; ++c) {
+        float& x = s[j][2 * r + c];
+        x = 8 * j + pair + c < t ? x * kScale : -1e30f;
+        top = x > top ? x : top;
+      }
+    top = quad_max(top);
+    for (int j = 0; j < 8; ++j)
+      for (int c = 0; c < 2; ++c) sum += s[j][2 * r + c] = std::exp(s[j][2 * r + c] - top);
+    sum = quad_sum(sum);
+    for (int j = 0; j < 8; ++j)
+      for (int c = 0; c < 2; ++c) {
+        s[j][2 * r + c] /= sum;
+        if (i < t && 8 * j + pair + c < t) w[(head + i) * t + 8 * j + pair + c] = s[j][2 * r + c];
+      }
+  }
+  unrolled<4>([&](auto j) {
+    const Block weights = as_left(s[2 * j], s[2 * j + 1]);
+    unrolled<D / 16>([&](auto d) {
+      const Block values = load_block<kPackStride, 1>(value, 16 * j, 16 * d, true);
+      mma_16x8x16(mixed[2 * d], weights, values[0], values[1]);
+      mma_16x8x16(mixed[2 * d + 1], weights, values[2], values[3]);
+    });
+  });
+  for (int e = 0; e < 8 * 4; ++e)
+    if (const int64_t i = first + lane / 4 + e % 4 / 2 * 8; i < t)
+      y[(head + i) * D + e / 4 * 8 + pair + e % 2] = mixed[e / 4][e % 4];
+}
+
 TEST(LadderAttention, EveryStepIsTheCpuOp) {
   constexpr int64_t kHeads = 2;
   for (const int64_t t : {1, 31, 51, 64}) {
@@ -197,6 +258,22 @@ TEST(LadderAttention, EveryStepIsTheCpuOp) {
       launch("step 4", queries_share_keys, {ceil_div(t, kQueryWarps * R), kHeads, 1}, kQueryWarps * kWarp, t, y, w, pq,
              pk, pv);
     });
+  }
+}
+
+// The weights are rounded for their second use, each by 2^-8 of itself at most: y by 2^-8 of the mix of |v|.
+TEST(LadderAttention, OnTensorCoresItIsTheCpuOpOfRoundedValues) {
+  constexpr int64_t kHeads = 2;
+  for (const int64_t t : {1, 31, 51, 64}) {
+    const Twin q = random_twin({kHeads, t, D}, Dtype::bf16, 1), k = random_twin({kHeads, t, D}, Dtype::bf16, 2);
+    const Twin v = random_twin({kHeads, t, D}, Dtype::bf16, 3);
+    const AttentionResult want = attention(q.cpu.unsqueeze(2), k.cpu.unsqueeze(2), v.cpu.unsqueeze(2), {});
+    const Tensor y = Tensor::empty({kHeads, t, D}, Dtype::f32, Device::cuda);
+    const Tensor w = Tensor::empty({kHeads, t, t}, Dtype::f32, Device::cuda);
+    launch("step 5", on_tensor_cores, {kHeads, 1, 1}, 4 * kWarp, t, pointer<float>(y), pointer<float>(w),
+           pointer<const bf16>(q.cuda), pointer<const bf16>(k.cuda), pointer<const bf16>(v.cuda));
+    expect_close(w, want.weights.squeeze(1), 4e-6, "tensor cores, weights at T = " + std::to_string(t));
+    expect_close(y, want.y.squeeze(2), 0x1p-7, "tensor cores at T = " + std::to_string(t));
   }
 }
 
