@@ -138,7 +138,6 @@ __global__ void __launch_bounds__(G::kThreads, G::kWidth <= 64 ? 3 : 2)
   KG_SHARED(bf16, mixed, G::kBlockRows * (G::kTile + 8));
   const WarpQueries<G> my(o, stream_offset);
   const bool single = my.tiles == 1;
-  Block left[G::kSteps] = {};
   Sums s[2 * G::kGroups], held[2 * G::kSteps] = {};
   float top[2] = {kHidden, kHidden}, sum[2] = {};
   auto scores = [&](int64_t at, bool with_values) {
@@ -147,8 +146,7 @@ __global__ void __launch_bounds__(G::kThreads, G::kWidth <= 64 ? 3 : 2)
     if (with_values) load_tile<G, G::kTile>(value, v, my.b, my.h, at, o.keys);
     __syncthreads();
     if (!my.active) return;
-    if (at == 0) load_left<G>(left, query, G::kRows * my.warp);
-    products<G>(s, left, key, my.any(o, at), o.width);
+    products<G>(s, query, G::kRows * my.warp, key, my.any(o, at), o.width);
     finish_scores<G>(s, my, o, terms, at);
   };
   load_tile<G, G::kBlockRows>(query, q, my.b, my.h, my.block, o.queries);
@@ -210,7 +208,6 @@ __global__ void __launch_bounds__(G::kThreads, G::kWidth <= 64 ? 3 : 2)
   const WarpQueries<G> my(o, stream_offset);
   const int lane = int(threadIdx.x) % kWarp, own = G::kRows * my.warp;
   const bool single = my.tiles == 1;
-  Block left[G::kSteps] = {};
   Sums s[2 * G::kGroups] = {}, held[2 * G::kSteps] = {};
   float dot[2] = {};
   auto gradient = [&](int64_t at, bool with_keys) {  // gP before dropout to s
@@ -220,8 +217,7 @@ __global__ void __launch_bounds__(G::kThreads, G::kWidth <= 64 ? 3 : 2)
     load_weights<G::kRows, G::kTile>(mixed, own * kStride, o, my.random, weights, my.plane, my.first, at, lane, kWarp);
     __syncthreads();
     if (!my.active) return;
-    if (at == 0) load_left<G>(left, query, own);
-    products<G>(s, left, value, my.any(o, at), o.width);
+    products<G>(s, query, own, value, my.any(o, at), o.width);
   };
   load_tile<G, G::kBlockRows>(query, gy, my.b, my.h, my.block, o.queries);
   for (int64_t tile = 0; tile < my.tiles; ++tile) {
@@ -277,7 +273,6 @@ __global__ void __launch_bounds__(G::kThreads, G::kWidth <= 64 ? 3 : 2)
   const Philox random{o.random.seed, o.random.stream + *stream_offset};
   int64_t begin = o.causal ? block - (o.keys - o.queries) : 0;
   if (begin < 0) begin = 0;
-  Block left[G::kSteps] = {};
   Sums s[2 * G::kGroups], held_key[2 * G::kSteps] = {}, held_value[2 * G::kSteps] = {};
   load_tile<G, G::kBlockRows>(value, v, b, h, block, o.keys);
   for (int64_t at = begin; at < o.queries; at += G::kTile) {
@@ -290,9 +285,8 @@ __global__ void __launch_bounds__(G::kThreads, G::kWidth <= 64 ? 3 : 2)
       dot[i] = at + i < o.queries ? float(dots[plane * o.queries + at + i]) : 0;
     __syncthreads();
     if (block + own >= o.keys) continue;
-    if (at == begin) load_left<G>(left, value, own);
     const int n = int(o.queries - at < G::kTile ? o.queries - at : G::kTile);
-    products<G>(s, left, slope, n, o.width);
+    products<G>(s, value, own, slope, n, o.width);
     unrolled<G::kGroups>([&](auto j) {
       if (16 * j >= n) return;
       const Block turned = load_block<G::kBlockRows + 8, 8>(mixed, 16 * j, own, true);

@@ -56,20 +56,22 @@ struct WideHeads : HeadsView<T> {
 template <class G, int kRows, class S>
 __device__ inline void load_tile(S& tile, const WideHeads<const bf16>& x, int64_t b, int64_t h, int64_t first,
                                  int64_t end) {
-  constexpr int kPacks = G::kWidth / 8;
-  const Ptr<const bf16> base = x.row(b, h, 0);
-  for (int i = threadIdx.x; i < kRows * kPacks; i += G::kThreads) {
-    const int r = i / kPacks, c = i % kPacks * 8;
-    const Ptr<const bf16> row = base + (first + r) * x.time;
+  constexpr int kPacks = G::kWidth / 8, kStep = G::kThreads / kPacks;
+  const int first_row = int(threadIdx.x / kPacks), c = int(threadIdx.x % kPacks) * 8;
+  const int n = int(end - first < kRows ? end - first : kRows);
+  Ptr<const bf16> row = x.row(b, h, first + first_row);
+  for (int round = 0; round < kRows / kStep; ++round) {
+    const int r = first_row + round * kStep;
     Pack8 p{};
-    if (first + r < end && c < x.width) {
+    if (r < n && c < x.width) {
       if (x.wide)
         p = load_pack<8>(row + c);
       else
         for (int j = 0; j < 8; ++j)
           if (c + j < x.width) p[j] = row[c + j];
     }
-    tile[r * G::kStride + i % kPacks] = p;
+    tile[r * G::kStride + c / 8] = p;
+    row += kStep * x.time;
   }
 }
 
@@ -80,23 +82,19 @@ __device__ inline Block load_block(S& shared, int row, int column, bool turned) 
   return load_matrices(shared, (row + lane % 16) * kStride + (column / 8 + lane / 16) * kPlaces, turned);
 }
 
-// The warp's rows from `row` on as left factors for every 16 columns of the head.
-template <class G, class S>
-__device__ inline void load_left(Block (&left)[G::kSteps], S& tile, int row) {
-  unrolled<G::kSteps>([&](auto k) { left[k] = load_block<G::kStride, 1>(tile, row, 16 * k, false); });
-}
-
-// s = left . tile^T for the first n rows of the tile: s[j] has its rows 8 j ... 8 j + 7 as columns.
-template <class G, class S>
-__device__ inline void products(Sums (&s)[2 * G::kGroups], const Block (&left)[G::kSteps], S& tile, int n, int width) {
-  unrolled<G::kGroups>([&](auto j) {
-    s[2 * j] = s[2 * j + 1] = Sums{};
-    if (16 * j >= n) return;
-    unrolled<G::kSteps>([&](auto k) {
-      if (16 * k >= width) return;
+// s = left . tile^T for the 16 rows of `left` from `row` on and the first n rows of the tile: s[j] has rows
+// 8 j ... 8 j + 7 of the tile as columns.
+template <class G, class L, class S>
+__device__ inline void products(Sums (&s)[2 * G::kGroups], L& left, int row, S& tile, int n, int width) {
+  for (int j = 0; j < 2 * G::kGroups; ++j) s[j] = Sums{};
+  unrolled<G::kSteps>([&](auto k) {
+    if (16 * k >= width) return;
+    const Block a = load_block<G::kStride, 1>(left, row, 16 * k, false);
+    unrolled<G::kGroups>([&](auto j) {
+      if (16 * j >= n) return;
       const Block b = load_block<G::kStride, 1>(tile, 16 * j, 16 * k, false);
-      mma_16x8x16(s[2 * j], left[k], b[0], b[2]);
-      mma_16x8x16(s[2 * j + 1], left[k], b[1], b[3]);
+      mma_16x8x16(s[2 * j], a, b[0], b[2]);
+      mma_16x8x16(s[2 * j + 1], a, b[1], b[3]);
     });
   });
 }
