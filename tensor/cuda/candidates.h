@@ -1,4 +1,4 @@
-// The algorithms that a library proposes for one call, best first. A proposal may still be refused when it is called, so
+// The algorithms that a library proposes for one call, best first. A proposal may still be refused when it is called:
 // the first one that does the work is found by calling them in turn, and stays the one for all later calls.
 #pragma once
 

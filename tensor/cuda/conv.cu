@@ -105,7 +105,8 @@ __global__ void turn_taps(Turn t, bool adds, Ptr<To> out, Ptr<const From> in) {
   }
 }
 
-// x (B, T, I) -> columns (B, T', k, I): what each tap sees, zeros in the padding. In packs: n and `channels` count these.
+// x (B, T, I) -> columns (B, T', k, I): what each tap sees, zeros in the padding. In packs: n and `channels` count
+// these.
 template <class T, int N, class Index>
 __global__ void gather_taps(Index n, Index channels, Conv c, Ptr<T> columns, Ptr<const T> x) {
   const Index step = Index(gridDim.x) * blockDim.x;

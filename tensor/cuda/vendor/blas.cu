@@ -1,5 +1,5 @@
 // Matrix products over cuBLASLt. Its matrices are column-major, so C (m, n) row-major is computed as C^T = B^T A^T. The
-// plan of a shape (descriptors and the first algorithm of the heuristic's that takes the product) is made once and kept.
+// plan of a shape (descriptors and the first of the heuristic's algorithms that takes it) is made once and kept.
 #include "tensor/cuda/blas.h"
 
 #include <cublasLt.h>

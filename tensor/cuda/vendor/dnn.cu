@@ -131,8 +131,8 @@ std::string key_of(const Conv& c, const char* what) {
   return key;
 }
 
-// call(algorithm, workspace) by the first algorithm that takes it; false when none does. Workspaces come from the caching
-// allocator and go back to it at once: the next user runs later on the same stream.
+// call(algorithm, workspace) by the first algorithm that takes it; false when none does. Workspaces come from the
+// caching allocator and go back to it at once: the next user runs later on the same stream.
 template <class Name, class Call>
 bool run(Pass<Name>& pass, const Conv& c, const char* what, Call call) {
   const auto attempt = [&](const Algorithm<Name>& a) {

@@ -1,7 +1,7 @@
 // The device work of a training step. On the CPU it simply runs. On CUDA it runs as it is the first times, then is
 // captured as a CUDA graph and replayed: one launch instead of some thousands. With several processes, whose sums are
-// part of the graph, all of them capture and replay the same steps, as NCCL asks; where sums go by way of the host there
-// is no graph.
+// part of the graph, all of them capture and replay the same steps, as NCCL asks; where sums go by way of the host
+// there is no graph.
 #pragma once
 
 #include <functional>
