@@ -153,70 +153,6 @@ std::pair<Var, Tensor> topk(const Var& x, int64_t k) {
   return {gather(x, -1, index), index};
 }
 
-// ---- matmul, linear, convolution
-Var matmul(const Var& a, const Var& b) {
-  return record("matmul", matmul(a.value, b.value), {a, b}, [a = a.value, b = b.value](const Tensor& gy, Grads& gx) {
-    if (gx.needed(0)) gx.add(0, matmul(gy, b.transpose(-1, -2)));
-    if (gx.needed(1)) gx.add(1, matmul(a.transpose(-1, -2), gy));
-  });
-}
-// y = x W^T + b: gx = gy W, gW = gy^T x (added straight into W's gradient), gb = the rows' sum
-Var linear(const Var& x, const Var& weight, const Var& bias) {
-  return record("linear", linear(x.value, weight.value, packed(bias.value)), {x, weight, bias},
-                [x = x.value, w = weight.value](const Tensor& gy, Grads& gx) {
-                  const Tensor g = gy.contiguous().reshape({-1, w.size(0)});
-                  if (gx.needed(0)) gx.add(0, matmul(g, w).reshape(x.shape()));
-                  if (!gx.needed(1)) {
-                    if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0}));
-                    return;
-                  }
-                  const Tensor rows = x.contiguous().reshape({-1, w.size(1)}), gw = gx.buffer(1, w);
-                  if (gx.needed(2))
-                    gx.add(2, linear_backward_weight(gw, g, rows));
-                  else
-                    matmul_into(gw, g.transpose(0, 1), rows, 1);
-                });
-}
-namespace {
-// Adds the gradient of a convolution's weight w to input 1's.
-void add_weight_gradient(Grads& gx, const Tensor& w, const Tensor& gy, const Tensor& x, const Conv1dOptions& options) {
-  if (!gx.needed(1)) return;
-  const Tensor gw = gx.buffer(1, w);
-  if (gw.permute({2, 1, 0}).is_contiguous()) {
-    conv1d_backward_weight(gw, gy, x, options, 1);
-  } else {  // the weight has another layout elsewhere
-    const Tensor part = conv1d_weight_layout(zeros_like(w));
-    conv1d_backward_weight(part, gy, x, options, 0);
-    add_(gw, part);
-  }
-}
-}  // namespace
-Var conv1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options) {
-  return record("conv1d", conv1d(x.value, weight.value, bias.value, options), {x, weight, bias},
-                [x = x.value, w = conv1d_weight_layout(weight.value), options](const Tensor& gy, Grads& gx) {
-                  const Tensor g = gy.contiguous();
-                  if (gx.needed(0)) gx.add(0, conv1d_backward_input(g, w, x.shape(), options));
-                  add_weight_gradient(gx, w, g, x, options);
-                  if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0, 1}));
-                });
-}
-// Forward and backward of conv1d change places, and so do x and gy in the weight's gradient.
-Var conv_transpose1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options) {
-  const Tensor in = x.value.contiguous();
-  return record("conv_transpose1d", conv_transpose1d(in, weight.value, packed(bias.value), options), {x, weight, bias},
-                [in, w = conv1d_weight_layout(weight.value), options](const Tensor& gy, Grads& gx) {
-                  const Tensor g = gy.contiguous();
-                  if (gx.needed(0)) gx.add(0, conv1d(g, w, {}, options));
-                  add_weight_gradient(gx, w, in, g, options);
-                  if (gx.needed(2)) gx.add(2, sum_accumulated(g, {0, 1}));
-                });
-}
-Var upsample_nearest(const Var& x, int factor) {
-  return record("upsample_nearest", upsample_nearest(x.value, factor), {x}, [factor](const Tensor& gy, Grads& gx) {
-    gx.add(0, upsample_nearest_backward(gy.contiguous(), factor));
-  });
-}
-
 // ---- softmax, losses, norms
 Var softmax(const Var& x) {
   const Tensor y = softmax(x.value.contiguous());
@@ -241,10 +177,12 @@ Var layer_norm(const Var& x, const Var& weight, const Var& bias, double eps) {
   const NormResult r = layer_norm(in, w, packed(bias.value), eps);
   return record("layer_norm", r.y, {x, weight, bias},
                 [in, w, mean = r.mean, rstd = r.rstd](const Tensor& gy, Grads& gx) {
-                  const NormGradients g = layer_norm_backward(gy.contiguous(), in, w, mean, rstd);
+                  const Grads::Room gw = gx.room(1, w.shape(), w), gb = gx.room(2, w.shape(), w);
+                  const NormRoom room{gw.tensor, gb.tensor};
+                  const NormGradients g = layer_norm_backward(gy.contiguous(), in, w, mean, rstd, room);
                   gx.add(0, g.x);
-                  gx.add(1, g.weight);
-                  gx.add(2, g.bias);
+                  gx.put(1, gw);
+                  gx.put(2, gb);
                 });
 }
 // The sum's gradient needs the norm's first. It is recorded before the norm and used by nothing between the two, so
@@ -263,13 +201,14 @@ ResidualNormed add_dropout_norm(const Var& x, const Var& branch, double p, bool 
   });
   const auto backward = [sum = r.sum, mean = r.norm.mean, rstd = r.norm.rstd, w, p, random](const Tensor& gy,
                                                                                             Grads& gx) {
-    const Tensor gsum = gx.take(0);
-    const ResidualNormGradients g = add_dropout_norm_backward(gsum.defined() ? gsum.contiguous().to(sum.dtype()) : gsum,
-                                                              gy.contiguous(), sum, p, random, w, mean, rstd);
+    const Tensor got = gx.take(0), gsum = got.defined() ? got.contiguous().to(sum.dtype()) : got;
+    const Grads::Room gw = gx.room(3, w.shape(), w), gb = gx.room(4, w.shape(), w);
+    const ResidualNormGradients g =
+        add_dropout_norm_backward(gsum, gy.contiguous(), sum, p, random, w, mean, rstd, {gw.tensor, gb.tensor});
     gx.add(1, g.x);
     gx.add(2, g.branch);
-    gx.add(3, g.weight);
-    gx.add(4, g.bias);
+    gx.put(3, gw);
+    gx.put(4, gb);
   };
   return {sum, record("add_dropout_norm", r.norm.y, {sum, x, branch, weight, bias}, backward)};
 }
@@ -277,28 +216,11 @@ Var rms_norm(const Var& x, const Var& weight, double eps) {
   const Tensor in = x.value.contiguous(), w = packed(weight.value);
   const NormResult r = rms_norm(in, w, eps);
   return record("rms_norm", r.y, {x, weight}, [in, w, rstd = r.rstd](const Tensor& gy, Grads& gx) {
-    const NormGradients g = rms_norm_backward(gy.contiguous(), in, w, rstd);
+    const Grads::Room gw = gx.room(1, w.shape(), w);
+    const NormGradients g = rms_norm_backward(gy.contiguous(), in, w, rstd, {gw.tensor, {}});
     gx.add(0, g.x);
-    gx.add(1, g.weight);
+    gx.put(1, gw);
   });
-}
-
-// The weight's gradient is that of one product over all steps.
-GruStates gru(const Var& gates, const Var& weight, const Var& bias, const Var& h0, const Tensor& lengths,
-              bool reverse) {
-  const Tensor w = packed(weight.value);
-  const GruResult r = gru(gates.value, w, packed(bias.value), h0.value, lengths, reverse);
-  const Var y = record("gru", r.y, {gates, weight, bias, h0}, [r, w, lengths, reverse](const Tensor& gy, Grads& gx) {
-    const GruGradients g = gru_backward(gy, r, w, lengths, reverse);
-    const Tensor products = g.products.flatten(0, 1);
-    gx.add(0, g.gates);
-    if (gx.needed(1))
-      matmul_into(gx.buffer(1, w), products.transpose(0, 1), r.states.slice(0, 0, g.products.size(0)).flatten(0, 1), 1);
-    if (gx.needed(2)) gx.add(2, sum_accumulated(products, {0}));
-    if (gx.needed(3)) gx.add(3, g.h0.to(gy.dtype()));
-  });
-  const int64_t time = gates.size(1);
-  return {slice(y, 1, 0, time), select(y, 1, time)};
 }
 
 // ---- indexing
@@ -370,6 +292,26 @@ Var attention(const Var& q, const Var& k, const Var& v, AttentionOptions o, cons
                   gx.add(2, g.v);
                   if (gx.needed(3)) gx.add(3, g.bias);
                 });
+}
+Var self_attention(const Var& qkv, AttentionOptions o, const Var& bias, bool key_first) {
+  CHECK(qkv.rank() == 5 && qkv.size(2) == 3, "[self_attention] qkv must be (batch, time, 3, heads, width), has shape ",
+        qkv.shape());
+  CHECK(!o.bias.defined(), "[self_attention] of Vars takes the bias as an argument, not in its options");
+  o.bias = bias.value;
+  if (o.dropout > 0) o.random = default_generator().next();
+  const auto parts = [q = int64_t(key_first), k = int64_t(!key_first)](const Tensor& t) {
+    return AttentionGradients{t.select(2, q), t.select(2, k), t.select(2, 2), {}};
+  };
+  const AttentionGradients in = parts(qkv.value);
+  const AttentionResult r = attention(in.q, in.k, in.v, o);
+  const auto backward = [x = qkv.value, parts, w = r.weights, o](const Tensor& gy, Grads& gx) {
+    const Tensor g = Tensor::empty(x.shape(), x.dtype(), x.device());
+    const AttentionGradients in = parts(x);
+    const Tensor gbias = attention_backward(gy.contiguous(), in.q, in.k, in.v, w, o, parts(g)).bias;
+    gx.add(0, g);
+    if (gx.needed(1)) gx.add(1, gbias);
+  };
+  return record("self_attention", r.y, {qkv, bias}, backward);
 }
 Quantized quantize_straight_through(const Var& x, const Tensor& codebook) {
   const Tensor flat = x.value.contiguous().reshape({-1, codebook.size(1)});

@@ -48,6 +48,9 @@ std::pair<Var, Tensor> topk(const Var& x, int64_t k);
 
 Var matmul(const Var& a, const Var& b);
 Var linear(const Var& x, const Var& weight, const Var& bias);
+// Layers of one input, as one product: linear(x, weights[i], biases[i]) side by side, (..., I) -> (..., n O). The
+// weights are (O, I) each; biases may be empty.
+Var linear_side_by_side(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases);
 Var conv1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options);
 Var conv_transpose1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options);
 Var upsample_nearest(const Var& x, int factor);
@@ -82,6 +85,9 @@ std::vector<Var> split(const Var& x, int axis, int64_t size);  // parts of `size
 Var dropout(const Var& x, double p, bool training);  // draws from default_generator()
 // The bias is an argument, so that it may take a gradient; options.random is drawn from default_generator().
 Var attention(const Var& q, const Var& k, const Var& v, AttentionOptions options, const Var& bias = {});
+// Query, key and value (key_first: key, query and value) in one tensor qkv (B, T, 3, H, D) -> (B, T, H, D); so is their
+// gradient.
+Var self_attention(const Var& qkv, AttentionOptions options, const Var& bias = {}, bool key_first = false);
 
 struct Quantized {
   Var y;

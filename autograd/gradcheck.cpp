@@ -56,7 +56,7 @@ GradcheckResult judge(const std::vector<Comparison>& all, double tolerance) {
 }
 
 void clear_gradients(const std::vector<Var*>& leaves) {
-  for (Var* leaf : leaves) leaf->meta->grad = Tensor(), leaf->meta->owned = false;
+  for (Var* leaf : leaves) leaf->meta->drop_grad();
 }
 
 }  // namespace

@@ -11,10 +11,16 @@ namespace {
 thread_local bool enabled = true;
 std::atomic<uint64_t> next_order{1};
 
-// A gradient that arrived first is taken over as it is; the next ones are added in place. `owned` of Meta says whether
-// the buffer may be written: a leaf's flat view, or a sum made here.
+// A gradient that arrived first is taken over as it is, or copied to the buffer that waits for it; the next ones are
+// added in place. `owned` of Meta says whether the buffer may be written: a leaf's flat view, or a sum made here.
 void accumulate(Meta& meta, const Tensor& g) {
   const Tensor piece = sum_to(g, meta.shape);
+  if (meta.stale && meta.grad.dtype() == accumulator(piece.dtype())) {
+    meta.grad.copy_from(piece);
+    meta.stale = false;
+    return;
+  }
+  meta.settled();
   if (!meta.grad.defined()) {
     meta.grad = piece;
     meta.owned = g.shape() != meta.shape;  // then `piece` is a sum that nobody shares
@@ -56,6 +62,11 @@ Meta::~Meta() {
   }
 }
 
+const Tensor& Meta::settled() {
+  if (std::exchange(stale, false)) grad.fill(0);
+  return grad;
+}
+
 Var::Var(Tensor v, bool requires_grad) : value(std::move(v)) {
   if (!requires_grad) return;
   CHECK(is_float(value.dtype()), "[var] only float tensors take gradients, this is ", name_of(value.dtype()));
@@ -66,7 +77,7 @@ Var::Var(Tensor v, bool requires_grad) : value(std::move(v)) {
 
 const Tensor& Var::grad() const {
   static const Tensor none;
-  return meta ? meta->grad : none;
+  return meta ? meta->settled() : none;
 }
 
 NoGrad::NoGrad() : before_(enabled) { enabled = false; }
@@ -87,19 +98,37 @@ Tensor Grads::take(size_t i) {
   return std::exchange(inputs_[i]->grad, Tensor());
 }
 
-Tensor Grads::buffer(size_t i, const Tensor& like) {
+Grads::Sum Grads::target(size_t i, const Tensor& like) {
   Meta& meta = *inputs_[i];
-  if (meta.grad.defined() && meta.owned) return meta.grad;
+  if (meta.grad.defined() && meta.owned) return {meta.grad, std::exchange(meta.stale, false) ? 0.0 : 1.0};
   const Tensor before = meta.grad;
   const Dtype dtype = meta.node ? like.dtype() : accumulator(like.dtype());  // of weights: f32 for bf16
   meta.grad = Tensor::view_of(std::make_shared<Storage>(like.numel() * size_of(dtype), like.device()), 0, like.shape(),
                               packed_strides(like), dtype);
-  if (before.defined())
-    meta.grad.copy_from(before);
-  else
-    meta.grad.fill(0);
+  if (before.defined()) meta.grad.copy_from(before);
   meta.owned = true;
-  return meta.grad;
+  return {meta.grad, before.defined() ? 1.0 : 0.0};
+}
+
+Tensor Grads::buffer(size_t i, const Tensor& like) {
+  const auto [sum, beta] = target(i, like);
+  if (beta == 0) sum.fill(0);
+  return sum;
+}
+
+// Taken at once: the next to ask, which may be another input of the same op, finds the buffer in use.
+Grads::Room Grads::room(size_t i, const Shape& shape, const Tensor& like) {
+  const Dtype dtype = accumulator(like.dtype());
+  if (Meta* meta = inputs_[i].get();
+      meta && meta->stale && meta->grad.shape() == shape && meta->grad.dtype() == dtype && meta->grad.is_contiguous()) {
+    meta->stale = false;
+    return {meta->grad, true};
+  }
+  return {Tensor::empty(shape, dtype, like.device()), false};
+}
+
+void Grads::put(size_t i, const Room& room) {
+  if (!room.in_place) add(i, room.tensor);
 }
 
 Var record(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn backward) {

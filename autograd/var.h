@@ -18,15 +18,31 @@ struct Meta;
 class Grads {
  public:
   explicit Grads(std::vector<std::shared_ptr<Meta>>& inputs) : inputs_(inputs) {}
+  size_t size() const { return inputs_.size(); }
   bool needed(size_t i) const;
   // Adds g (of the input's shape, or broadcastable down to it by summing) to input i's gradient.
   void add(size_t i, const Tensor& g);
   // What has arrived at input i from its other users (perhaps nothing): all of it where they were recorded later. The
   // caller passes it on.
   Tensor take(size_t i);
-  // The gradient buffer of input i, to accumulate into directly (a matmul with beta = 1): the one that is there, in
-  // whatever dense layout, or fresh zeros with the axes in memory in the order of `like`.
+  // The gradient of input i, to be written in place as g + beta sum: the buffer that is there, in whatever dense
+  // layout, or a new one with the axes in memory in the order of `like`. beta is 0 where nothing has arrived, and the
+  // buffer then holds no values yet.
+  struct Sum {
+    Tensor sum;
+    double beta;
+  };
+  Sum target(size_t i, const Tensor& like);
+  // The same to be added to: zeros where nothing has arrived.
   Tensor buffer(size_t i, const Tensor& like);
+  // Somewhere to write a gradient to, all of it, contiguous and f32 for a bf16 `like`: the buffer of input i where that
+  // waits for its first gradient, else a new tensor. put() follows when it is written; needed() may be false.
+  struct Room {
+    Tensor tensor;
+    bool in_place;
+  };
+  Room room(size_t i, const Shape& shape, const Tensor& like);
+  void put(size_t i, const Room& room);
 
  private:
   std::vector<std::shared_ptr<Meta>>& inputs_;
@@ -47,9 +63,12 @@ struct Meta {
   Shape shape;
   Tensor grad;                 // undefined until something arrives
   bool owned = false;          // grad is this record's own buffer, to be added to in place
+  bool stale = false;          // grad, an owned buffer, still holds an earlier step's: it stands for zeros
   bool used = false;           // backward has run through it
   std::shared_ptr<Node> node;  // none for a leaf
   ~Meta();                     // iterative: a long chain of nodes must not overflow the stack
+  const Tensor& settled();     // grad, with the zeros written that it stands for
+  void drop_grad() { grad = Tensor(), owned = stale = false; }
 };
 
 struct Var {

@@ -31,7 +31,7 @@ FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups, std::o
     const Tensor value = cut_like(values_, begin, parameter->value);
     const Tensor gradient = cut_like(gradients_, begin, parameter->value);
     value.copy_from(parameter->value);
-    if (parameter->meta->grad.defined()) gradient.copy_from(parameter->meta->grad);
+    if (parameter->grad().defined()) gradient.copy_from(parameter->grad());
     parameter->value = value;
     parameter->meta->grad = gradient;
     parameter->meta->owned = true;  // backward adds to it in place
@@ -41,6 +41,23 @@ FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups, std::o
         name_of(values_.dtype()), " cannot be computed with in ", name_of(*compute));
   working_ = Tensor::zeros({end}, *compute, values_.device());
   use_values(false);
+}
+
+void FlatParameters::clear_gradients() const {
+  for (const Entry& entry : entries_) entry.parameter->meta->stale = true;
+}
+
+// One fill for each run of parameters that backward did not reach.
+const Tensor& FlatParameters::gradients() const {
+  const size_t count = entries_.size();
+  for (size_t i = 0; i < count; ++i) {
+    size_t end = i;
+    while (end < count && entries_[end].parameter->meta->stale) entries_[end++].parameter->meta->stale = false;
+    if (end == i) continue;
+    gradients_.slice(0, entries_[i].begin, end < count ? entries_[end].begin : gradients_.numel()).fill(0);
+    i = end;
+  }
+  return gradients_;
 }
 
 void FlatParameters::use_values(bool on) const {

@@ -28,7 +28,9 @@ class FlatParameters {
   FlatParameters& operator=(const FlatParameters&) = delete;
 
   const Tensor& values() const { return values_; }  // (n), the gaps included
-  const Tensor& gradients() const { return gradients_; }
+  const Tensor& gradients() const;                  // (n), 0 where backward has not come by since clear_gradients()
+  // Sets the gradients to 0 without writing them: the first to arrive at a parameter overwrites what is there.
+  void clear_gradients() const;
   const Tensor& working() const { return working_; }  // the bf16 copy (n); undefined when there is none
   // Points the parameters at the f32 values, to be saved or loaded, or back at the rounded copy, renewing it.
   void use_values(bool on) const;

@@ -101,8 +101,7 @@ void Module::convert(Dtype dtype, Device device, bool keep_dtype) {
   };
   for (const auto& [name, parameter] : parameters_) {
     convert_tensor(parameter->value);
-    parameter->meta->grad = Tensor();
-    parameter->meta->owned = false;
+    parameter->meta->drop_grad();
   }
   for (const auto& [name, buffer] : buffers_) convert_tensor(*buffer);
   for (Tensor* buffer : unsaved_) convert_tensor(*buffer);

@@ -19,7 +19,7 @@ AdamW::AdamW(const std::vector<ParameterGroup>& groups, const AdamOptions& optio
 
 void AdamW::zero_grad() {
   parameters_.check_bound();
-  parameters_.gradients().fill(0);
+  parameters_.clear_gradients();
   grad_scale_ = 1;
 }
 

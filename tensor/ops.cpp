@@ -108,12 +108,26 @@ NormResult norm(const char* op, const Tensor& x, const Tensor& weight, const Ten
   if (x.numel()) DISPATCH(x.device(), norm_forward, rows(r.y, op), r.mean, r.rstd, in, weight, bias, eps);
   return r;
 }
+// What is given, checked, or what is made.
+Tensor vector_room(const char* op, const Tensor& given, const Tensor& weight) {
+  const Dtype dtype = accumulator(weight.dtype());
+  if (!given.defined()) return Tensor::empty(weight.shape(), dtype, weight.device());
+  check_vector(op, "the gradient of weight or bias", given, weight.numel());
+  CHECK(given.dtype() == dtype && given.device() == weight.device(), "[", op, "] the gradient of weight or bias is ",
+        name_of(given.dtype()), ", expected ", name_of(dtype), " beside the weight");
+  given.bump_version();
+  return given;
+}
 NormGradients norm_gradients(const char* op, const Tensor& gy, const Tensor& x, const Tensor& weight,
-                             const Tensor& mean, const Tensor& rstd, bool biased) {
-  const Tensor zeros = Tensor::zeros(weight.shape(), accumulator(weight.dtype()), weight.device());
-  NormGradients g{empty_like(x), zeros, biased ? zeros_like(zeros) : Tensor{}};
-  if (x.numel())
+                             const Tensor& mean, const Tensor& rstd, const NormRoom& room, bool biased) {
+  NormGradients g{empty_like(x), vector_room(op, room.weight, weight), {}};
+  if (biased) g.bias = vector_room(op, room.bias, weight);
+  if (x.numel()) {
     DISPATCH(x.device(), norm_backward, rows(g.x, op), g.weight, g.bias, rows(gy, op), rows(x, op), weight, mean, rstd);
+    return g;
+  }
+  g.weight.fill(0);
+  if (biased) g.bias.fill(0);
   return g;
 }
 }  // namespace
@@ -122,14 +136,15 @@ NormResult layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias,
   return norm("layer_norm", x, weight, bias, eps, true);
 }
 NormGradients layer_norm_backward(const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& mean,
-                                  const Tensor& rstd) {
-  return norm_gradients("layer_norm", gy, x, weight, mean, rstd, true);
+                                  const Tensor& rstd, const NormRoom& room) {
+  return norm_gradients("layer_norm", gy, x, weight, mean, rstd, room, true);
 }
 NormResult rms_norm(const Tensor& x, const Tensor& weight, double eps) {
   return norm("rms_norm", x, weight, {}, eps, false);
 }
-NormGradients rms_norm_backward(const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& rstd) {
-  return norm_gradients("rms_norm", gy, x, weight, {}, rstd, false);
+NormGradients rms_norm_backward(const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
+                                const NormRoom& room) {
+  return norm_gradients("rms_norm", gy, x, weight, {}, rstd, room, false);
 }
 
 ResidualNorm add_dropout_norm(const Tensor& x, const Tensor& branch, double p, Philox random, const Tensor& weight,
@@ -151,15 +166,16 @@ ResidualNorm add_dropout_norm(const Tensor& x, const Tensor& branch, double p, P
 }
 ResidualNormGradients add_dropout_norm_backward(const Tensor& gsum, const Tensor& gy, const Tensor& sum, double p,
                                                 Philox random, const Tensor& weight, const Tensor& mean,
-                                                const Tensor& rstd) {
+                                                const Tensor& rstd, const NormRoom& room) {
   const char* op = "add_dropout_norm_backward";
-  const Tensor zeros = Tensor::zeros(weight.shape(), accumulator(weight.dtype()), weight.device());
   const Tensor gx = empty_like(sum), gbranch = p > 0 ? empty_like(sum) : gx;
-  const ResidualNormGradients g{gx, gbranch, zeros, zeros_like(zeros)};
-  if (sum.numel())
-    DISPATCH(sum.device(), add_dropout_norm_backward, rows(gx, op), p > 0 ? rows(gbranch, op) : Tensor{}, g.weight,
-             g.bias, gsum.defined() ? rows(gsum, op) : gsum, rows(gy, op), rows(sum, op), weight, mean, rstd, p,
-             random);
+  const ResidualNormGradients g{gx, gbranch, vector_room(op, room.weight, weight), vector_room(op, room.bias, weight)};
+  if (sum.numel() == 0) {
+    g.weight.fill(0), g.bias.fill(0);
+    return g;
+  }
+  DISPATCH(sum.device(), add_dropout_norm_backward, rows(gx, op), p > 0 ? rows(gbranch, op) : Tensor{}, g.weight,
+           g.bias, gsum.defined() ? rows(gsum, op) : gsum, rows(gy, op), rows(sum, op), weight, mean, rstd, p, random);
   return g;
 }
 

@@ -61,6 +61,7 @@ double max_abs_difference(const Tensor& x, const Tensor& y);
 // ---- reductions over `axes` (empty: all); keepdim leaves extents of 1
 Tensor sum(const Tensor& x, const std::vector<int>& axes = {}, bool keepdim = false);   // gx = gy, repeated
 Tensor sum_accumulated(const Tensor& x, const std::vector<int>& axes);                  // the same, f32 for bf16
+void sum_into(const Tensor& out, const Tensor& x, const std::vector<int>& axes);        // the same, to `out`, dense
 Tensor mean(const Tensor& x, const std::vector<int>& axes = {}, bool keepdim = false);  // of n elements: gx = gy / n
 // gx = gy at the element that was found, the first of equals; 0 elsewhere
 Tensor max(const Tensor& x, int axis, bool keepdim = false);
@@ -79,13 +80,15 @@ Tensor squared_norm_on_device(const Tensor& x);  // f32 () on x's device, withou
 // y = a . b: (..., M, K) x (..., K, N) -> (..., M, N), leading axes broadcast; transposed views are taken as they are.
 // ga = gy . b^T, gb = a^T . gy
 Tensor matmul(const Tensor& a, const Tensor& b);
-// out (M, N) = a (M, K) . b (K, N) + beta out. 2-D views with unit stride in either axis.
+// out (M, N) = a (M, K) . b (K, N) + beta out. 2-D views with unit stride in either axis; 3-D: a product for each entry
+// of the first axis, of which out has unit stride in N.
 void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double beta);
 // y = x . W^T + b: x (..., I), weight W (O, I), bias b (O) or undefined -> (..., O).
 // gx = gy . W, gW = gy^T . x, gb = sum of gy over the rows
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
-// From rows gy (N, O) and x (N, I): gweight (O, I) += gW; returns gb (O), f32 for bf16.
-Tensor linear_backward_weight(const Tensor& gweight, const Tensor& gy, const Tensor& x);
+// From rows gy (N, O) and x (N, I): gweight (O, I) = gW + beta gweight, beta 0 or 1; gbias (O) = gb, f32 for bf16.
+void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x, double beta);
+
 // ---- convolution, channels-last; x is 0 outside its T frames
 //   y[b, t, o] = bias[o] + sum_{j < k} sum_i x[b, t stride - padding + j dilation, i] weight[o, i, j]
 //   T' = (T + 2 padding - dilation (k - 1) - 1) / stride + 1
@@ -134,16 +137,21 @@ struct NormResult {
 struct NormGradients {
   Tensor x, weight, bias;
 };
+// Where the backward writes the gradients of weight and bias, f32 for bf16; where undefined it makes them.
+struct NormRoom {
+  Tensor weight, bias;
+};
 // Layer norm (Ba et al. 2016) with weight w (C), bias b (C) or undefined; of each row
 //   mean = sum x / C,  rstd = (sum (x - mean)^2 / C + eps)^(-1/2),  h = (x - mean) rstd,  y = h w + b
 //   gx = rstd (a - mean(a) - h mean(a h)) with a = gy w;  over the rows gw = sum gy h, gb = sum gy
 NormResult layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps);
 NormGradients layer_norm_backward(const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& mean,
-                                  const Tensor& rstd);
+                                  const Tensor& rstd, const NormRoom& room = {});
 // RMS norm (Zhang and Sennrich 2019): the same with mean = 0 and without b and mean(a):
 //   rstd = (sum x^2 / C + eps)^(-1/2),  h = x rstd,  y = h w;  gx = rstd (a - h mean(a h))
 NormResult rms_norm(const Tensor& x, const Tensor& weight, double eps);  // mean undefined
-NormGradients rms_norm_backward(const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& rstd);
+NormGradients rms_norm_backward(const Tensor& gy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
+                                const NormRoom& room = {});
 // What residual blocks pass from one to the next, in one pass over memory; p = 0: no dropout.
 //   sum = x + dropout(branch),  y = layer_norm(sum)
 //   gx = gsum + the gx of layer_norm,  gbranch = dropout(gx) with the same random numbers
@@ -159,7 +167,7 @@ struct ResidualNormGradients {
 // gsum, what the sum got from its other users, may be undefined.
 ResidualNormGradients add_dropout_norm_backward(const Tensor& gsum, const Tensor& gy, const Tensor& sum, double p,
                                                 Philox random, const Tensor& weight, const Tensor& mean,
-                                                const Tensor& rstd);
+                                                const Tensor& rstd, const NormRoom& room = {});
 
 // ---- indexing; index tensors are i32. The gradient of each goes back to where the elements came from, added up there.
 // y[..., c] = weight[ids[...], c]: (V, C), (...) -> (..., C).  gweight[v] = sum of gy over the places with ids = v
@@ -221,8 +229,10 @@ AttentionResult attention(const Tensor& q, const Tensor& k, const Tensor& v, con
 struct AttentionGradients {
   Tensor q, k, v, bias;
 };  // bias only if the options have one
+// q, k and v of `room`, views as q, k and v are, receive the gradients; where undefined they are made.
 AttentionGradients attention_backward(const Tensor& gy, const Tensor& q, const Tensor& k, const Tensor& v,
-                                      const Tensor& weights, const AttentionOptions& options);
+                                      const Tensor& weights, const AttentionOptions& options,
+                                      const AttentionGradients& room = {});
 
 // ---- decoding (nn/decode.h): rows x (N, I), one of each sequence, at one position. What becomes of a row does not depend
 // on the rows beside it, bit for bit. Weights of products may be bf16 where x is f32. `position`, an i32 (1) below T, is

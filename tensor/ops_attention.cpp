@@ -10,10 +10,10 @@ namespace kg {
 namespace {
 
 // A view that kernels take as it is: unit stride in D, rows of different times apart. Anything else is copied.
-Tensor rows_view(const Tensor& t) {
-  const bool direct = (t.size(3) == 1 || t.strides()[3] == 1) && (t.size(1) == 1 || t.strides()[1] >= t.size(3));
-  return direct ? t : t.contiguous();
+bool is_rows_view(const Tensor& t) {
+  return (t.size(3) == 1 || t.strides()[3] == 1) && (t.size(1) == 1 || t.strides()[1] >= t.size(3));
 }
+Tensor rows_view(const Tensor& t) { return is_rows_view(t) ? t : t.contiguous(); }
 
 void check_attention(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& o) {
   CHECK(q.defined() && k.defined() && v.defined(), "[", op, "] an operand is undefined");
@@ -76,7 +76,8 @@ Tensor attention_rows(const Tensor& q, const Tensor& keys, const Tensor& values,
 }
 
 AttentionGradients attention_backward(const Tensor& gy, const Tensor& q, const Tensor& k, const Tensor& v,
-                                      const Tensor& weights, const AttentionOptions& options) {
+                                      const Tensor& weights, const AttentionOptions& options,
+                                      const AttentionGradients& room) {
   check_attention("attention_backward", q, k, v, options);
   CHECK(gy.shape() == q.shape() && gy.dtype() == q.dtype(), "[attention_backward] gy must be ", name_of(q.dtype()), " ",
         q.shape(), ", is ", name_of(gy.dtype()), " ", gy.shape());
@@ -84,11 +85,20 @@ AttentionGradients attention_backward(const Tensor& gy, const Tensor& q, const T
   CHECK(weights.shape() == square && weights.dtype() == q.dtype() && weights.is_contiguous(),
         "[attention_backward] weights must be those of attention(), ", square, ", are ", weights.shape());
   // Without queries there is nothing to run over, and the gradients of keys and values are 0.
-  auto gradient = [&](const Tensor& t) {
+  const auto gradient = [&](const Tensor& t, const Tensor& given) {
+    if (given.defined()) {
+      CHECK(given.shape() == t.shape() && given.dtype() == t.dtype() && is_rows_view(given),
+            "[attention_backward] room for a gradient must be ", name_of(t.dtype()), " ", t.shape(),
+            " with unit stride in the last axis, is ", name_of(given.dtype()), " ", given.shape(), " with strides ",
+            given.strides());
+      if (q.size(1) == 0) given.fill(0);
+      given.bump_version();
+      return given;
+    }
     return q.size(1) ? Tensor::empty(t.shape(), t.dtype(), t.device())
                      : Tensor::zeros(t.shape(), t.dtype(), t.device());
   };
-  AttentionGradients g{gradient(q), gradient(k), gradient(v), {}};
+  AttentionGradients g{gradient(q, room.q), gradient(k, room.k), gradient(v, room.v), {}};
   Tensor scores;
   if (options.bias.defined()) scores = Tensor::empty(square, q.dtype(), q.device());
   DISPATCH(q.device(), attention_backward, g.q, g.k, g.v, scores, rows_view(gy), rows_view(q), rows_view(k),

@@ -100,17 +100,22 @@ void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double bet
   check_same(a, b, "matmul_into");
   CHECK(out.device() == a.device() && (out.dtype() == a.dtype() || out.dtype() == accumulator(a.dtype())),
         "[matmul_into] out is ", name_of(out.dtype()), ", the operands are ", name_of(a.dtype()));
-  CHECK(out.rank() == 2 && a.rank() == 2 && b.rank() == 2, "[matmul_into] needs matrices, got ", a.shape(), " x ",
-        b.shape(), " -> ", out.shape());
-  CHECK(a.size(1) == b.size(0) && out.size(0) == a.size(0) && out.size(1) == b.size(1),
+  const int rank = out.rank();
+  CHECK((rank == 2 || rank == 3) && a.rank() == rank && b.rank() == rank,
+        "[matmul_into] needs matrices, or as many on each side, got ", a.shape(), " x ", b.shape(), " -> ",
+        out.shape());
+  CHECK(a.size(-1) == b.size(-2) && out.size(-2) == a.size(-2) && out.size(-1) == b.size(-1) &&
+            (rank == 2 || (a.size(0) == out.size(0) && b.size(0) == out.size(0))),
         "[matmul_into] shapes do not fit: ", a.shape(), " x ", b.shape(), " -> ", out.shape());
   CHECK(beta == 0 || beta == 1, "[matmul_into] beta must be 0 or 1, is ", beta);
-  CHECK(cpu::is_gemm_layout(out.size(0), out.size(1), out.strides()[0], out.strides()[1]),
-        "[matmul_into] out needs a unit stride, has strides ", out.strides());
+  const Shape& strides = out.strides();
+  CHECK(cpu::is_gemm_layout(out.size(-2), out.size(-1), strides[rank - 2], strides[rank - 1]) &&
+            (rank == 2 || strides[2] == 1),
+        "[matmul_into] out needs a unit stride", rank == 2 ? "" : " in its last axis", ", has strides ", strides);
   if (out.numel() == 0) return;
   out.bump_version();
   const Tensor x = gemm_layout(a), y = gemm_layout(b);
-  if (out.strides()[1] == 1 || out.size(1) == 1)
+  if (strides[rank - 1] == 1 || out.size(-1) == 1)
     DISPATCH(out.device(), matmul_into_forward, out, x, y, beta);
   else
     DISPATCH(out.device(), matmul_into_forward, out.transpose(0, 1), y.transpose(0, 1), x.transpose(0, 1), beta);
@@ -124,7 +129,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return out;
 }
 
-Tensor linear_backward_weight(const Tensor& gweight, const Tensor& gy, const Tensor& x) {
+void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x,
+                            double beta) {
   check_same(gy, x, "linear_backward_weight");
   CHECK(gweight.rank() == 2 && gy.rank() == 2 && x.rank() == 2 && gy.size(0) == x.size(0) &&
             gweight.shape() == (Shape{gy.size(1), x.size(1)}),
@@ -132,15 +138,18 @@ Tensor linear_backward_weight(const Tensor& gweight, const Tensor& gy, const Ten
         gy.shape(), " and ", x.shape());
   CHECK(gweight.dtype() == gy.dtype() || gweight.dtype() == accumulator(gy.dtype()),
         "[linear_backward_weight] gweight is ", name_of(gweight.dtype()), ", gy is ", name_of(gy.dtype()));
+  CHECK(beta == 0 || beta == 1, "[linear_backward_weight] beta must be 0 or 1, is ", beta);
   const bool rows_lie_dense = gweight.strides()[1] == 1 && gy.is_contiguous() && x.is_contiguous();
   if (!rows_lie_dense || gweight.dtype() != accumulator(gy.dtype()) || gweight.numel() == 0 || gy.numel() == 0) {
-    matmul_into(gweight, gy.transpose(0, 1), x, 1);
-    return sum_accumulated(gy, {0});
+    matmul_into(gweight, gy.transpose(0, 1), x, beta);
+    return sum_into(gbias, gy, {0});
   }
-  const Tensor gbias = Tensor::empty({gy.size(1)}, gweight.dtype(), gy.device());
+  CHECK(gbias.defined() && gbias.shape() == (Shape{gy.size(1)}) && gbias.is_contiguous() &&
+            gbias.dtype() == gweight.dtype(),
+        "[linear_backward_weight] gbias must be a contiguous ", name_of(gweight.dtype()), " (", gy.size(1), ")");
   gweight.bump_version();
-  DISPATCH(gy.device(), linear_backward_weight, gweight, gbias, gy, x);
-  return gbias;
+  gbias.bump_version();
+  DISPATCH(gy.device(), linear_backward_weight, gweight, gbias, gy, x, beta);
 }
 
 Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias, const RowsOptions& options) {

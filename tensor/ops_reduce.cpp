@@ -43,17 +43,20 @@ Reduction plan(const Tensor& x, const std::vector<int>& axes, const char* op) {
   return r;
 }
 
-Tensor sum_scaled(const Tensor& x, const std::vector<int>& axes, bool keepdim, bool average, Dtype dtype) {
-  const Reduction r = plan(x, axes, average ? "mean" : "sum");
-  CHECK(!average || r.count > 0, "[mean] over no elements, shape ", x.shape());
-  const Tensor out = Tensor::empty(keepdim ? r.result_keepdim : r.result, dtype, x.device());
-  const double scale = average ? 1.0 / double(r.count) : 1.0;
+void run(const Reduction& r, const Tensor& out, const Tensor& x, double scale) {
   if (r.count == 0)
     out.fill(0);
   else if (out.numel() > 0 && r.reduced_first)
     DISPATCH(x.device(), sum_columns, out, r.view, scale);
   else if (out.numel() > 0)
     DISPATCH(x.device(), sum_rows, out, r.view, scale);
+}
+
+Tensor sum_scaled(const Tensor& x, const std::vector<int>& axes, bool keepdim, bool average, Dtype dtype) {
+  const Reduction r = plan(x, axes, average ? "mean" : "sum");
+  CHECK(!average || r.count > 0, "[mean] over no elements, shape ", x.shape());
+  const Tensor out = Tensor::empty(keepdim ? r.result_keepdim : r.result, dtype, x.device());
+  run(r, out, x, average ? 1.0 / double(r.count) : 1.0);
   return out;
 }
 
@@ -89,6 +92,14 @@ Tensor sum(const Tensor& x, const std::vector<int>& axes, bool keepdim) {
 }
 Tensor sum_accumulated(const Tensor& x, const std::vector<int>& axes) {
   return sum_scaled(x, axes, false, false, accumulator(x.dtype()));
+}
+void sum_into(const Tensor& out, const Tensor& x, const std::vector<int>& axes) {
+  const Reduction r = plan(x, axes, "sum_into");
+  CHECK(out.defined() && out.shape() == r.result && out.is_contiguous() && out.dtype() == accumulator(x.dtype()) &&
+            out.device() == x.device(),
+        "[sum_into] out must be a contiguous ", name_of(accumulator(x.dtype())), " ", r.result, " beside x");
+  out.bump_version();
+  run(r, out, x, 1);
 }
 Tensor mean(const Tensor& x, const std::vector<int>& axes, bool keepdim) {
   return sum_scaled(x, axes, keepdim, true, x.dtype());

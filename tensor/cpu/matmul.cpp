@@ -109,6 +109,9 @@ void matmul_forward(const Tensor& out, const Tensor& a, const Tensor& b) {
 }
 
 void matmul_into_forward(const Tensor& out, const Tensor& a, const Tensor& b, double beta) {
+  for (int64_t i = 0; out.rank() > 2 && i < out.size(0); ++i)
+    matmul_into_forward(out.select(0, i), a.select(0, i), b.select(0, i), beta);
+  if (out.rank() > 2) return;
   for_float(out.dtype(), "matmul_into", [&](auto zero) {
     using T = decltype(zero);
     gemm<T>(out.size(0), out.size(1), a.size(1), matrix<T>(a), matrix<T>(b), T(beta), out.data<T>(), out.strides()[0]);
@@ -123,8 +126,9 @@ void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, co
   });
 }
 
-void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x) {
-  matmul_into_forward(gweight, gy.transpose(0, 1), x, 1);
+void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x,
+                            double beta) {
+  matmul_into_forward(gweight, gy.transpose(0, 1), x, beta);
   sum_columns(gbias, gy, 1);
 }
 

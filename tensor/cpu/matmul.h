@@ -32,8 +32,8 @@ void matmul_forward(const Tensor& out, const Tensor& a, const Tensor& b);
 void matmul_into_forward(const Tensor& out, const Tensor& a, const Tensor& b, double beta);
 // x (N, I), weight (O, I), bias (O) or undefined, out (N, O)
 void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias);
-// gweight (O, I) += gy^T x with unit column stride, gbias (O) = the sum of gy's rows; gy (N, O), x (N, I)
-void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x);
+// gweight (O, I) = gy^T x + beta gweight with unit column stride, gbias (O) = the sum of gy's rows; gy (N, O), x (N, I)
+void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x, double beta);
 // Of a decoding step, as in tensor/ops.h: x (N, I), out and residual (N, O).
 void linear_rows_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias,
                          const RowsOptions& options);

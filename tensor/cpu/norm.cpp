@@ -140,12 +140,13 @@ void norm_backward(const Tensor& gx, const Tensor& gweight, const Tensor& gbias,
         }
       }
     });
-    for (int64_t block = 0; block < blocks; ++block) {
-      const T* pw = partial.data<T>() + block * 2 * n;
-      for (int64_t i = 0; i < n; ++i) gweight.data<T>()[i] += pw[i];
-      if (gbias.defined())
-        for (int64_t i = 0; i < n; ++i) gbias.data<T>()[i] += pw[n + i];
-    }
+    const auto add_up = [&](T* out, const T* part) {
+      std::copy_n(part, n, out);
+      for (int64_t block = 1; block < blocks; ++block)
+        for (int64_t i = 0; i < n; ++i) out[i] += part[block * 2 * n + i];
+    };
+    add_up(gweight.data<T>(), partial.data<T>());
+    if (gbias.defined()) add_up(gbias.data<T>(), partial.data<T>() + n);
   });
 }
 

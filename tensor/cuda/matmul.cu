@@ -61,18 +61,18 @@ void matmul_forward(const Tensor& out, const Tensor& a, const Tensor& b) {
 }
 
 void matmul_into_forward(const Tensor& out, const Tensor& a, const Tensor& b, double beta) {
-  if (a.size(1) == 0) {
+  if (a.size(-1) == 0) {
     if (beta == 0) fill(out, 0);
     return;
   }
-  Gemm g{out.size(0), out.size(1), a.size(1)};
+  Gemm g{out.size(-2), out.size(-1), a.size(-1)};
   g.a = operand(a), g.b = operand(b);
   g.in = product_dtype("matmul_into", a);
   g.out = out.dtype();
   g.c = out.raw();
-  g.line = out.size(0) == 1 ? out.size(1) : out.strides()[0];
+  g.line = out.size(-2) == 1 ? out.size(-1) : out.strides()[out.rank() - 2];
   g.beta = float(beta);
-  gemm(g);
+  batched(g, out, a, b, 0);
 }
 
 void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias) {
@@ -89,14 +89,15 @@ void linear_forward(const Tensor& out, const Tensor& x, const Tensor& weight, co
 }
 
 // The sums of gy's rows come out of the product that reads gy anyway, where cuBLASLt can do that.
-void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x) {
+void linear_backward_weight(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x,
+                            double beta) {
   Gemm g{gy.size(1), x.size(1), gy.size(0)};
   g.a = operand(gy.transpose(0, 1)), g.b = operand(x);
   g.in = product_dtype("linear_backward_weight", gy);
   g.out = gweight.dtype();
   g.c = gweight.raw();
   g.line = gweight.size(0) == 1 ? gweight.size(1) : gweight.strides()[0];
-  g.beta = 1;
+  g.beta = float(beta);
   g.epilogue = Epilogue::row_sums, g.row_sums = gbias.raw();
   if (!gemm(g)) sum_columns(gbias, gy, 1);
 }

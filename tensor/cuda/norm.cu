@@ -244,7 +244,7 @@ __global__ void norm_columns_kernel(int64_t rows, int64_t n, int64_t rows_of_par
   }
 }
 
-// gweight += the sums of gy h over the parts, gbias += those of gy: blockIdx.y says which.
+// gweight = the sums of gy h over the parts, gbias = those of gy: blockIdx.y says which.
 __global__ void norm_parts_kernel(int64_t parts, int64_t n, Ptr<float> gweight, Ptr<float> gbias,
                                   Ptr<const float> partial) {
   KG_SHARED(float, sums, kColumnThreads);
@@ -258,9 +258,9 @@ __global__ void norm_parts_kernel(int64_t parts, int64_t n, Ptr<float> gweight, 
   float total = 0;
   for (int w = 0; w < kColumnWarps; ++w) total += sums[w * kWarp + lane];
   if (blockIdx.y == 0)
-    gweight[c] += total;
+    gweight[c] = total;
   else
-    gbias[c] += total;
+    gbias[c] = total;
 }
 
 // `tensors`: all that the kernel reads or writes by rows.
@@ -282,7 +282,7 @@ void forward(const char* name, const Tensor& y, const Tensor& mean, const Tensor
   });
 }
 
-// gweight += the sums over rows of gy h, gbias += those of gy; N elements of a row at once.
+// gweight = the sums over rows of gy h, gbias = those of gy; N elements of a row at once.
 template <class T, int N>
 void columns(const Tensor& gweight, const Tensor& gbias, const Tensor& gy, const Tensor& x, const Tensor& mean,
              const Tensor& rstd) {

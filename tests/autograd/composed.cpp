@@ -76,6 +76,12 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
   const Var y = reshape(matmul(reshape(x, {-1, x.size(-1)}), transpose(weight, 0, 1)), shape);
   return bias.defined() ? y + bias : y;
 }
+Var linear_side_by_side(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases) {
+  std::vector<Var> parts;
+  for (size_t i = 0; i < weights.size(); ++i)
+    parts.push_back(composed::linear(x, weights[i], biases.empty() ? Var() : biases[i]));
+  return concat(parts, -1);
+}
 
 namespace {
 // (T', T): 1 where frame t of the longer signal is what tap j of output t' reads.
@@ -182,6 +188,9 @@ Var attention(const Var& q, const Var& k, const Var& v, const AttentionOptions& 
   const Var none = like(Tensor::scalar(0), q);
   const Var weights = where(mask, none, composed::softmax(where(mask, none + -1e30, scores)));
   return heads(matmul(composed::dropout(weights, o.dropout, true), heads(v)));
+}
+Var self_attention(const Var& qkv, const AttentionOptions& o, const Var& bias, bool key_first) {
+  return composed::attention(select(qkv, 2, key_first), select(qkv, 2, !key_first), select(qkv, 2, 2), o, bias);
 }
 Quantized quantize_straight_through(const Var& x, const Tensor& codebook) {
   const Tensor ids = argmin(sum(square(sub(x.value.unsqueeze(-2), codebook)), {-1}), -1);

@@ -18,6 +18,7 @@ Var gather(const Var& x, int axis, const Tensor& index);
 Var scatter_add(const Shape& shape, int axis, const Tensor& index, const Var& values);
 
 Var linear(const Var& x, const Var& weight, const Var& bias);
+Var linear_side_by_side(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases);
 Var conv1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options);
 Var conv_transpose1d(const Var& x, const Var& weight, const Var& bias, const Conv1dOptions& options);
 Var upsample_nearest(const Var& x, int factor);
@@ -34,6 +35,7 @@ GruStates gru(const Var& gates, const Var& weight, const Var& bias, const Var& h
 
 Var dropout(const Var& x, double p, bool training);
 Var attention(const Var& q, const Var& k, const Var& v, const AttentionOptions& options, const Var& bias = {});
+Var self_attention(const Var& qkv, const AttentionOptions& options, const Var& bias = {}, bool key_first = false);
 Quantized quantize_straight_through(const Var& x, const Tensor& codebook);
 Var checkpoint(const std::function<Var(const std::vector<Var>&)>& fn, const std::vector<Var>& inputs);
 

@@ -189,6 +189,14 @@ void add_products(Rows& rows) {
   add(rows, KG_BOTH(linear), "", {x, weight, bias}, layer);
   add(rows, KG_BOTH(linear), "no_bias", {x, weight}, layer);
   add(rows, KG_BOTH(linear), "one_row", {{{7}, {197}}, weight, bias}, layer);
+  const auto side_by_side = [](auto op, const Vars& in) {
+    return op(in[0], Vars{in[1], in[2], in[3]}, Vars(in.begin() + 4, in.end()));
+  };
+  add(rows, KG_BOTH(linear_side_by_side), "", {x, weight, weight, weight, bias, bias, bias}, side_by_side);
+  add(rows, KG_BOTH(linear_side_by_side), "no_bias", {x, weight, weight, weight}, side_by_side);
+  add(rows, KG_BOTH(linear_side_by_side), "one_twice", {x, weight, weight, bias}, [](auto op, const Vars& in) {
+    return op(in[0], Vars{in[1], in[2], in[1]}, Vars{in[3], in[3], in[3]});
+  });
 }
 
 void add_convolutions(Rows& rows) {
@@ -329,6 +337,20 @@ void add_attention(Rows& rows) {
   add(rows, KG_BOTH(attention), "all_options", {q, k, k, bias}, attend({.causal = true, .dropout = 0.25}, true));
 }
 
+void add_self_attention(Rows& rows) {
+  const OpInput qkv{{2, 4, 3, 2, 5}, {3, 51, 3, 4, 33}}, bias{{1, 2, 4, 4}, {1, 4, 51, 51}};
+  const auto attend = [](const AttentionOptions& options, bool key_first = false) {
+    return [=](auto op, const Vars& in) {
+      default_generator() = {5, 12};
+      return op(in[0], options, in.size() > 1 ? in[1] : Var(), key_first);
+    };
+  };
+  add(rows, KG_BOTH(self_attention), "", {qkv}, attend({}));
+  add(rows, KG_BOTH(self_attention), "causal_dropout", {qkv}, attend({.causal = true, .dropout = 0.25}));
+  add(rows, KG_BOTH(self_attention), "key_first", {qkv}, attend({.causal = true}, true));
+  add(rows, KG_BOTH(self_attention), "bias", {qkv, bias}, attend({.scale = 0.75}));
+}
+
 void add_rest(Rows& rows) {
   const OpInput x{{3, 51}, {51, 701}};
   const auto drop = [](bool training) {
@@ -354,9 +376,9 @@ void add_rest(Rows& rows) {
 
 // Differences of products of f32 numbers are exact in f64. What rounds has some tens of times its error here.
 double tolerance_of(const std::string& op) {
-  static const std::set<std::string> ten = {"add",      "sub",       "mul",           "div",       "minimum",
-                                            "operator", "where",     "stack",         "mean",      "sigmoid",
-                                            "gru",      "attention", "cross_entropy", "checkpoint"};
+  static const std::set<std::string> ten = {"add",      "sub",       "mul",           "div",        "minimum",
+                                            "operator", "where",     "stack",         "mean",       "sigmoid",
+                                            "gru",      "attention", "cross_entropy", "checkpoint", "self_attention"};
   static const std::set<std::string> nine = {"maximum",    "conv1d",   "softmax",         "log_softmax",
                                              "layer_norm", "rms_norm", "add_dropout_norm"};
   return nine.contains(op) ? 1e-9 : (ten.contains(op) ? 1e-10 : 1e-11);
@@ -376,6 +398,7 @@ Rows make_rows() {
   add_gru(rows);
   add_indexing(rows);
   add_attention(rows);
+  add_self_attention(rows);
   add_rest(rows);
   for (OpCase& op : rows) op.tolerance = tolerance_of(op.op);
   return rows;

@@ -56,12 +56,31 @@ TEST_F(CudaMatmul, GradientsOfALinearLayerWithTheBiasInOneProduct) {
         const Tensor gy = values({rows, out}, 7, dtype), x = values({rows, 31}, 8, dtype);
         const Tensor weight = Tensor::ones({out, 31}, Dtype::f32, Device::cuda),
                      exact = Tensor::ones({out, 31}, Dtype::f64);
-        const Tensor bias = linear_backward_weight(weight, gy.to(Device::cuda), x.to(Device::cuda));
-        const Tensor want = linear_backward_weight(exact, gy.to(Dtype::f64), x.to(Dtype::f64));
-        EXPECT_EQ(bias.dtype(), Dtype::f32);
-        EXPECT_LE(worst(bias, want), 1e-5) << rows << " x " << out;
-        EXPECT_LE(worst(weight, exact), 2e-5) << rows << " x " << out;
+        const Tensor bias = Tensor::ones({out}, Dtype::f32, Device::cuda), want = Tensor::ones({out}, Dtype::f64);
+        for (double beta : {1, 0}) {
+          linear_backward_weight(weight, bias, gy.to(Device::cuda), x.to(Device::cuda), beta);
+          linear_backward_weight(exact, want, gy.to(Dtype::f64), x.to(Dtype::f64), beta);
+          EXPECT_LE(worst(bias, want), 1e-5) << rows << " x " << out;
+          EXPECT_LE(worst(weight, exact), 2e-5) << rows << " x " << out << ", beta " << beta;
+        }
       }
+}
+
+// The gradients of several layers of one input, where an optimizer's buffer has them.
+TEST_F(CudaMatmul, SeveralIntoOneBuffer) {
+  for (Dtype dtype : {Dtype::f32, Dtype::bf16})
+    for (double beta : {0, 1}) {
+      const Tensor gy = values({65, 24}, 9, dtype), x = values({65, 31}, 10, dtype);
+      const auto run = [&](const Tensor& flat, const Tensor& g, const Tensor& in) {
+        const Tensor out = Tensor::view_of(flat.storage(), 0, {3, 8, 31}, {272, 31, 1}, flat.dtype());
+        matmul_into(out, g.reshape({65, 3, 8}).permute({1, 2, 0}), in.unsqueeze(0).expand({3, 65, 31}), beta);
+        return flat;
+      };
+      const Tensor got =
+          run(Tensor::ones({3 * 272}, Dtype::f32, Device::cuda), gy.to(Device::cuda), x.to(Device::cuda));
+      const Tensor want = run(Tensor::ones({3 * 272}, Dtype::f64), gy.to(Dtype::f64), x.to(Dtype::f64));
+      EXPECT_LE(worst(got, want), 1e-5) << name_of(dtype) << ", beta " << beta;
+    }
 }
 
 TEST_F(CudaMatmul, ViewsOfAFusedProjection) {

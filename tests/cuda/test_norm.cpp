@@ -126,6 +126,11 @@ TEST_F(CudaNorm, SameBytesEveryTime) {
   const NormGradients b = layer_norm_backward(g.cuda, x.cuda, w.cuda, r.mean, r.rstd);
   EXPECT_EQ(a.weight.to_vector(), b.weight.to_vector());
   EXPECT_EQ(a.bias.to_vector(), b.bias.to_vector());
+  // Into what is there already, and overwriting it.
+  const Tensor flat = Tensor::full({2, 96}, std::nan(""), Dtype::f32, Device::cuda);
+  layer_norm_backward(g.cuda, x.cuda, w.cuda, r.mean, r.rstd, {flat.select(0, 0), flat.select(0, 1)});
+  EXPECT_EQ(flat.select(0, 0).to_vector(), a.weight.to_vector());
+  EXPECT_EQ(flat.select(0, 1).to_vector(), a.bias.to_vector());
 }
 
 TEST_F(CudaNorm, EmptyTensorsGiveZeroGradients) {

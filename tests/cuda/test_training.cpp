@@ -2,8 +2,14 @@
 // the same weights and random numbers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "models/t2m_gpt/t2m_gpt.h"
+#include "nn/attention.h"
+#include "nn/embedding.h"
 #include "nn/linear.h"
+#include "nn/norm.h"
 #include "nn/optim.h"
 #include "tests/cuda/device_test.h"
 #include "tools/common/train/captured_step.h"
@@ -140,6 +146,53 @@ TEST_F(CudaTraining, Bf16KeepsItsParametersInF32) {
   EXPECT_EQ(layer.weight.value.to_vector()[0], after[0]);
   optimizer.parameters().use_values(false);
   EXPECT_EQ(layer.weight.value.to_vector()[0], double(float(bf16(float(after[0])))));
+}
+
+// A layer that several writers reach, query, key and value in one product, a norm, and a layer that nobody uses.
+struct Reached : Module {
+  Reached() { reg("unused", unused), reg("attn", attn), reg("norm", norm), reg("words", words); }
+  Var operator()(const Tensor& x, const Tensor& ids) const {
+    const Var h = words(ids) + Var(x), y = norm.residual(h, attn(h), 0).norm;
+    return sum(square(cast(linear(attn(y), words.weight, {}), Dtype::f32)));
+  }
+  Linear unused{8, 8};
+  ProjectedAttention attn{{.q = "q", .k = "k", .v = "v", .out = "out", .width = 8, .heads = 2, .key_first = true}};
+  LayerNorm norm{8};
+  Embedding words{5, 8};
+};
+std::vector<double> gradients_of_reached(Device device, Dtype compute, bool captured) {
+  default_generator() = {7, 0};
+  Reached m;
+  m.to(device);
+  AdamW optimizer({ParameterGroup{m.named_parameters()}}, {.lr = 1e-3}, compute);
+  CapturedStep step(device, captured, "reached", true);
+  const Tensor x = random_features({2, 3, 8}, 5).to(compute).to(device);
+  const Tensor ids = Tensor::from<int32_t>({0, 3, 3, 1, 4, 0}, {2, 3}).to(device);
+  std::vector<double> gradients;
+  for (int i = 0; i < 5; ++i) {
+    for (const auto& [name, parameter] : m.named_parameters()) parameter->grad().fill(std::nan(""));
+    step.run({x, ids}, [&](const std::vector<Tensor>& in) {
+      optimizer.zero_grad();
+      backward(m(in[0], in[1]));
+      return std::vector<Tensor>{squared_norm_on_device(optimizer.parameters().gradients())};
+    });
+    const std::vector<double> now = optimizer.parameters().gradients().to_vector();
+    EXPECT_TRUE(i == 0 || now == gradients) << "step " << i;
+    gradients = now;
+  }
+  return gradients;
+}
+TEST_F(CudaTraining, GradientsInTheBufferAreThoseOfTheCpu) {
+  const std::vector<double> want = gradients_of_reached(Device::cpu, Dtype::f32, false);
+  const double largest = *std::max_element(want.begin(), want.end());
+  for (const bool captured : {false, true}) {
+    const std::vector<double> single = gradients_of_reached(Device::cuda, Dtype::f32, captured),
+                              half = gradients_of_reached(Device::cuda, Dtype::bf16, captured);
+    for (size_t i = 0; i < want.size(); ++i) {
+      ASSERT_NEAR(single[i], want[i], 1e-5 * largest) << i;
+      ASSERT_NEAR(half[i], want[i], 0.03 * largest) << i;
+    }
+  }
 }
 
 TEST_F(CudaTraining, AStepWithoutFiniteGradientsChangesNothing) {

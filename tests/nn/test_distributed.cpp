@@ -123,6 +123,27 @@ TEST(Ranks, TrainLikeOneProcess) {
   }
 }
 
+// Each rank reaches another layer; what lies in its buffer from before counts for nothing.
+TEST(Ranks, WhatOneRankDoesNotReachIsAnotherRanks) {
+  const Tensor x = Tensor::empty({5, 4});
+  fill_normal(x, 0, 1, {1, 0});
+  const auto gradient = [&](std::vector<int> layers) {
+    default_generator() = {5, 0};
+    Linear first(4, 3), second(4, 2), third(4, 2);
+    NamedParameters all;
+    for (Linear* layer : {&first, &second, &third})
+      for (auto& parameter : layer->named_parameters()) all.push_back(parameter);
+    AdamW adam({ParameterGroup{all}}, {});
+    for (auto& [name, parameter] : all) parameter->grad().fill(1e6);
+    adam.zero_grad();
+    for (int layer : layers) backward(sum(square(layer == 0 ? first(Var(x)) : second(Var(x)))));
+    world().all_reduce_sum(adam.parameters().gradients());
+    return adam.parameters().gradients().to_vector();
+  };
+  const std::vector<double> alone = gradient({0, 1});
+  run_ranks(2, [&](int r) { EXPECT_EQ(gradient({r}), alone); });
+}
+
 TEST(Ranks, OneChangesNoBit) {
   const auto gradient = [](bool plain) {
     default_generator() = {5, 0};

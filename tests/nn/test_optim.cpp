@@ -2,11 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <optional>
 
 #include "nn/conv1d.h"
 #include "nn/ema.h"
+#include "nn/embedding.h"
 #include "nn/linear.h"
+#include "nn/norm.h"
 #include "nn/optim.h"
 #include "tests/nn/util.h"
 
@@ -52,6 +56,95 @@ TEST(Flat, BackwardAccumulatesInPlace) {
     EXPECT_EQ(squared_norm(adam.parameters().gradients()), 26 * 9 * pass * pass);
   }
   adam.step();  // checks that nothing left the buffers
+}
+
+// Every op that writes to a leaf's buffer itself, leaves that several of them write to, and leaves that none reaches.
+struct Mixed : Module {
+  Mixed() {
+    reg("unused_first", unused_first), reg("conv", conv), reg("up", up), reg("between", between);
+    reg("layer", layer), reg("norm", norm), reg("rms", rms), reg("words", words), reg("factor", factor);
+    reg("last", last);
+  }
+  Var operator()(const Tensor& x, const Tensor& ids) const {
+    const Var h = norm(layer(conv(Var(x)))), z = up(h);
+    const Var again = layer(rms(norm.residual(h, layer(h), 0).norm));  // the layer three times, the norm twice
+    const Var logits = linear(again + words(ids), words.weight, {});   // a tied embedding
+    return sum(square(logits) * factor) + sum(square(z)) + sum(factor * factor);
+  }
+  Linear unused_first{3, 2};
+  Conv1d conv{4, 5, 3};
+  ConvTranspose1d up{5, 3, 3};
+  Linear between{2, 2}, layer{5, 5};
+  LayerNorm norm{5};
+  RMSNorm rms{5};
+  Embedding words{7, 5};
+  Var factor{Tensor::full({7}, 0.5)};
+  Linear last{2, 3};
+};
+std::vector<std::vector<double>> gradients_of(Mixed& m, const std::function<void()>& between) {
+  const Tensor x = Tensor::empty({2, 6, 4}, Dtype::f64), ids = Tensor::from<int32_t>({0, 3, 3, 6, 1, 2, 4, 3}, {2, 4});
+  fill_normal(x, 0, 1, {4, 4});
+  backward(m(x, ids));
+  between();
+  backward(m(affine(x, 0.5), ids));
+  std::vector<std::vector<double>> values;
+  for (const auto& [name, parameter] : m.named_parameters())
+    values.push_back(parameter->grad().defined() ? parameter->grad().to_vector()
+                                                 : std::vector<double>(size_t(parameter->numel()), 0));
+  return values;
+}
+TEST(Flat, GradientsAreThoseOfFreeLeavesWhoeverWritesFirst) {
+  for (const bool twice : {false, true}) {  // sum over two backwards, or only the second
+    std::vector<std::vector<double>> want, got;
+    for (const bool flat : {false, true}) {
+      default_generator() = {3, 0};
+      Mixed m;
+      m.to(Dtype::f64);
+      std::optional<AdamW> adam;
+      const auto poison = [&] {
+        for (const auto& [name, parameter] : m.named_parameters()) parameter->grad().fill(std::nan(""));
+        adam->zero_grad();
+      };
+      if (flat) adam.emplace(m, AdamOptions{}), poison();
+      (flat ? got : want) = gradients_of(m, [&] {
+        if (twice) return;
+        if (flat) return poison();
+        for (const auto& [name, parameter] : m.named_parameters()) parameter->meta->drop_grad();
+      });
+      if (!flat) continue;
+      EXPECT_TRUE(std::isfinite(squared_norm(adam->parameters().gradients()))) << "gaps and unused ones are 0";
+    }
+    const std::vector<std::string> names = names_of(Mixed().named_parameters());
+    for (size_t k = 0; k < want.size(); ++k)
+      for (size_t i = 0; i < want[k].size(); ++i)
+        ASSERT_NEAR(got[k][i], want[k][i], 1e-12 * (1 + std::fabs(want[k][i]))) << names[k] << " at " << i;
+  }
+}
+TEST(Flat, WhatBackwardDoesNotReachIsZeroForAllWhoRead) {
+  Two m;
+  AdamW adam(m, {.lr = 1, .weight_decay = 0});
+  const std::vector<double> before = m.conv.weight.value.to_vector();
+  const auto one_layer = [&] {
+    for (const auto& [name, parameter] : m.named_parameters()) parameter->grad().fill(1e6);
+    adam.zero_grad();
+    backward(sum(m.linear(Var(Tensor::ones({1, 2})))));
+  };
+  one_layer();
+  EXPECT_EQ(squared_norm(adam.parameters().gradients()), 15);
+  one_layer();
+  EXPECT_EQ(m.conv.bias.grad().to_vector(), std::vector<double>(2, 0));
+  one_layer();
+  EXPECT_DOUBLE_EQ(adam.clip_grad_norm(1), std::sqrt(15));
+  one_layer();
+  adam.step();
+  EXPECT_EQ(m.conv.weight.value.to_vector(), before) << "a gradient of 0 and no decay: nothing moves";
+  one_layer();
+  adam.zero_grad();  // nothing at all
+  EXPECT_EQ(squared_norm(adam.parameters().gradients()), 0);
+  // Another optimizer takes over what counts, not what lies in memory.
+  one_layer();
+  const AdamW other(m, {});
+  EXPECT_EQ(squared_norm(other.parameters().gradients()), 15);
 }
 
 TEST(Flat, KeepsAGradientThatWasThereAndLeavesOutFrozenOnes) {
@@ -128,7 +221,7 @@ TEST(AdamW, ClippingScalesTheNextStepOnly) {
   Linear l(2, 1, false);
   l.to(Dtype::f64);
   AdamW adam(l, {});
-  const auto put = [&] { l.weight.meta->grad.copy_from(Tensor::from<double>({3, 4}, {1, 2})); };
+  const auto put = [&] { l.weight.grad().copy_from(Tensor::from<double>({3, 4}, {1, 2})); };
   put();
   EXPECT_DOUBLE_EQ(adam.clip_grad_norm(1), 5);
   adam.step(0);

@@ -252,6 +252,22 @@ TEST(Attention, ThreadCountDoesNotMatter) {
   }
 }
 
+TEST(Attention, GradientsGoWhereTheyAreWanted) {
+  const Tensor qkv = random_tensor({2, 5, 3, 2, 4}, Dtype::f32, 1), gy = random_tensor({2, 5, 2, 4}, Dtype::f32, 2);
+  const Tensor q = qkv.select(2, 0), k = qkv.select(2, 1), v = qkv.select(2, 2);
+  const Tensor weights = attention(q, k, v, {}).weights, g = Tensor::full(qkv.shape(), std::nan(""));
+  const AttentionGradients made = attention_backward(gy, q, k, v, weights, {});
+  attention_backward(gy, q, k, v, weights, {}, {g.select(2, 0), g.select(2, 1), g.select(2, 2), {}});
+  EXPECT_EQ(g.select(2, 0).to_vector(), made.q.to_vector());
+  EXPECT_EQ(g.select(2, 1).to_vector(), made.k.to_vector());
+  EXPECT_EQ(g.select(2, 2).to_vector(), made.v.to_vector());
+  const auto refused = [&](const Tensor& room, const char* message) {
+    expect_error([&] { attention_backward(gy, q, k, v, weights, {}, {room, {}, {}, {}}); }, message);
+  };
+  refused(Tensor::zeros({2, 5, 2, 3}), "room for a gradient must be f32 (2, 5, 2, 4)");
+  refused(Tensor::zeros({2, 5, 4, 2}).transpose(2, 3), "with unit stride in the last axis");
+}
+
 TEST(Attention, Errors) {
   const Qkv in = random_qkv(2, 3, 4, 2, 5, Dtype::f32);
   auto with = [&](auto change) {

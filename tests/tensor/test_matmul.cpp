@@ -1,4 +1,6 @@
 // matmul, matmul_into, linear and linear_rows against plain loops in f64.
+#include <limits>
+
 #include "tests/tensor/naive.h"
 
 namespace kg {
@@ -213,21 +215,51 @@ TEST(ProjectRows, KeysAndValuesGoToThePosition) {
     expect_error([&] { project_rows(x, norm, q, k, v, keys, values, Tensor::zeros({1}, dtype)); }, "one i32");
     expect_error([&] { project_rows(x, norm, q, k, v, keys.slice(1, 0, 2), values, position); }, "keys and values");
   }
+// Several at once, into places of a buffer with gaps, one right operand for all, columns of one matrix as left ones.
+TEST(Matmul, SeveralIntoOneBuffer) {
+  for (Dtype dtype : kDtypes)
+    for (double beta : {0, 1}) {
+      const Tensor gy = random_tensor({37, 15}, dtype, 1), x = random_tensor({37, 7}, dtype, 2);
+      const Tensor flat = Tensor::full({3 * 48}, 2, dtype);
+      const Tensor out = Tensor::view_of(flat.storage(), 0, {3, 5, 7}, {48, 7, 1}, dtype);
+      matmul_into(out, gy.reshape({37, 3, 5}).permute({1, 2, 0}), x.unsqueeze(0).expand({3, 37, 7}), beta);
+      for (int64_t i = 0; i < 3; ++i) {
+        const Tensor want = matmul(gy.slice(1, 5 * i, 5 * i + 5).transpose(0, 1), x);
+        expect_values(sub(out.select(0, i), want), std::vector<double>(35, 2 * beta), 10 * rounding(dtype));
+        EXPECT_EQ(flat.slice(0, 48 * i + 35, 48 * i + 48).to_vector(), std::vector<double>(13, 2)) << "the gaps";
+      }
+    }
+  const Tensor a = Tensor::zeros({2, 3, 4}), b = Tensor::zeros({2, 4, 5});
+  expect_error([&] { matmul_into(Tensor::zeros({3, 5}), a, b, 0); }, "needs matrices, or as many on each side");
+  expect_error([&] { matmul_into(Tensor::zeros({1, 3, 5}), a, b, 0); }, "do not fit");
+  expect_error([&] { matmul_into(Tensor::zeros({2, 5, 3}).transpose(1, 2), a, b, 0); }, "unit stride in its last axis");
 }
 
 TEST(Matmul, GradientsOfALinearLayer) {
   // gy = [[1, 2], [3, 4]], x = [[5, 6, 7], [8, 9, 10]]: gy^T x = [[29, 33, 37], [42, 48, 54]], rows' sum [4, 6]
   const Tensor gy = Tensor::from<float>({1, 2, 3, 4}, {2, 2}), x = Tensor::from<float>({5, 6, 7, 8, 9, 10}, {2, 3});
   const std::vector<double> want{30, 34, 38, 43, 49, 55};
-  const Tensor weight = Tensor::ones({2, 3}), turned = Tensor::ones({3, 2});
-  EXPECT_EQ(linear_backward_weight(weight, gy, x).to_vector(), (std::vector<double>{4, 6}));
+  const Tensor weight = Tensor::ones({2, 3}), turned = Tensor::ones({3, 2}), bias = Tensor::full({2}, 7);
+  const auto rows_sum = [&](const Tensor& gweight, const Tensor& g, const Tensor& in, double beta) {
+    linear_backward_weight(gweight, bias, g, in, beta);
+    return bias.to_vector();
+  };
+  EXPECT_EQ(rows_sum(weight, gy, x, 1), (std::vector<double>{4, 6}));
   EXPECT_EQ(weight.to_vector(), want);
-  EXPECT_EQ(linear_backward_weight(turned.transpose(0, 1), gy, x).to_vector(), (std::vector<double>{4, 6}));
+  EXPECT_EQ(rows_sum(turned.transpose(0, 1), gy, x, 1), (std::vector<double>{4, 6}));
   EXPECT_EQ(turned.transpose(0, 1).to_vector(), want);
-  EXPECT_EQ(linear_backward_weight(weight, gy.slice(0, 0, 0), x.slice(0, 0, 0)).to_vector(),
-            (std::vector<double>{0, 0}));
+  EXPECT_EQ(rows_sum(weight, gy.slice(0, 0, 0), x.slice(0, 0, 0), 1), (std::vector<double>{0, 0}));
   EXPECT_EQ(weight.to_vector(), want) << "no rows add nothing";
-  expect_error([&] { linear_backward_weight(weight, gy.slice(0, 0, 1), x); }, "needs gweight (O, I)");
+  for (const Tensor& stored : {weight, turned.transpose(0, 1)}) {
+    stored.fill(std::numeric_limits<double>::quiet_NaN());
+    EXPECT_EQ(rows_sum(stored, gy, x, 0), (std::vector<double>{4, 6}));
+    EXPECT_EQ(stored.to_vector(), (std::vector<double>{29, 33, 37, 42, 48, 54})) << "beta 0 reads nothing";
+  }
+  rows_sum(weight, gy.slice(0, 0, 0), x.slice(0, 0, 0), 0);
+  EXPECT_EQ(weight.to_vector(), std::vector<double>(6, 0));
+  expect_error([&] { linear_backward_weight(weight, bias, gy.slice(0, 0, 1), x, 1); }, "needs gweight (O, I)");
+  expect_error([&] { linear_backward_weight(weight, bias, gy, x, 0.5); }, "beta must be 0 or 1");
+  expect_error([&] { linear_backward_weight(weight, Tensor::zeros({3}), gy, x, 0); }, "gbias must be a contiguous f32");
 }
 
 TEST(Matmul, ThreadCountDoesNotMatter) {

@@ -33,6 +33,29 @@ TEST(RmsNorm, ByHand) {
     EXPECT_FALSE(r.mean.defined());
   }
 }
+TEST(Norms, GradientsOfWeightAndBiasGoWhereTheyAreWanted) {
+  for (int64_t rows : {0, 3, 200}) {  // of one block of rows and of several
+    const Tensor x = random_tensor({rows, 7}, Dtype::f32, 1), gy = random_tensor({rows, 7}, Dtype::f32, 2);
+    const Tensor w = random_tensor({7}, Dtype::f32, 3), b = Tensor::zeros({7});
+    const NormResult r = layer_norm(x, w, b, 1e-5);
+    const NormGradients made = layer_norm_backward(gy, x, w, r.mean, r.rstd);
+    const NormRoom room{Tensor::full({7}, std::nan("")), Tensor::full({7}, std::nan(""))};
+    const NormGradients given = layer_norm_backward(gy, x, w, r.mean, r.rstd, room);
+    EXPECT_EQ(given.weight.storage(), room.weight.storage());
+    EXPECT_EQ(given.bias.storage(), room.bias.storage());
+    EXPECT_TRUE(same_bytes(given.weight, made.weight) && same_bytes(given.bias, made.bias)) << rows;
+    expect_error(
+        [&] {
+          layer_norm_backward(gy, x, w, r.mean, r.rstd, {Tensor::zeros({6}), {}});
+        },
+        "must have 7 elements");
+    expect_error(
+        [&] {
+          layer_norm_backward(gy, x, w, r.mean, r.rstd, {Tensor::zeros({7}, Dtype::f64), {}});
+        },
+        "expected f32");
+  }
+}
 TEST(Norms, Errors) {
   const Tensor x = Tensor::zeros({2, 512}), one = Tensor::ones({512});
   expect_error([&] { layer_norm(x, Tensor::ones({256}), one, 1e-5); },

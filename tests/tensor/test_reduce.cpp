@@ -56,6 +56,17 @@ TEST(Sum, DownToAShape) {
   }
 }
 
+TEST(Sum, ToWhereItIsWanted) {
+  const Tensor x = Tensor::from<float>({1, 2, 3, 4, 5, 6}, {2, 3}), whole = Tensor::full({8}, 9);
+  sum_into(whole.slice(0, 2, 5), x, {0});
+  EXPECT_EQ(whole.to_vector(), (Values{9, 9, 5, 7, 9, 9, 9, 9}));
+  sum_into(whole.slice(0, 0, 2), x, {1});
+  EXPECT_EQ(whole.slice(0, 0, 2).to_vector(), (Values{6, 15}));
+  sum_into(whole.slice(0, 5, 8), x.slice(0, 0, 0), {0});
+  EXPECT_EQ(whole.slice(0, 5, 8).to_vector(), (Values{0, 0, 0}));
+  expect_error([&] { sum_into(whole, x, {0}); }, "[sum_into] out must be a contiguous f32 (3)");
+}
+
 TEST(Extrema, ValuesAndFirstPlaces) {
   const Tensor x = Tensor::from<float>({3, 7, 7, -1, 5, -1, -kInf, 0, -kInf}, {3, 3});
   EXPECT_EQ(max(x, 1).to_vector(), (Values{7, 5, 0}));
