@@ -41,9 +41,13 @@ TransformerEncoderLayer::TransformerEncoderLayer(const TransformerOptions& o)
   reg("dropout", dropout);
 }
 Var TransformerEncoderLayer::operator()(const Var& x, const AttentionOptions& mask) const {
-  const Var y = residual(x, norm1, pre_norm, dropout, [&](const Var& h) { return self_attn(h, mask); });
-  return residual(y, norm2, pre_norm, dropout,
-                  [&](const Var& h) { return linear2(dropout(activate(linear1(h), activation))); });
+  const auto feed = [&](const Var& h) { return linear2(dropout(activate(linear1(h), activation))); };
+  if (!pre_norm) {
+    const Var y = norm1.residual(x, self_attn(x, mask), dropout.p).norm;
+    return norm2.residual(y, feed(y), dropout.p).norm;
+  }
+  const auto [y, h] = norm2.residual(x, self_attn(norm1(x), mask), dropout.p);
+  return y + dropout(feed(h));
 }
 
 TransformerDecoderLayer::TransformerDecoderLayer(const TransformerOptions& o)

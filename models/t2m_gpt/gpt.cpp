@@ -22,9 +22,9 @@ GptBlock::GptBlock(const GptConfig& c) : ln1(c.width), ln2(c.width), attn(attent
   reg("attn", attn);
   reg("mlp", mlp);
 }
-Var GptBlock::operator()(const Var& in) const {
-  const auto [x, h] = ln2.residual(in, attn(ln1(in), {.causal = true}), dropout_);  // x = in + dropout, h = ln2(x)
-  return x + dropout(mlp(h), dropout_, training());
+ResidualNormed GptBlock::operator()(const ResidualNormed& in, const LayerNorm& next) const {
+  const auto [x, h] = ln2.residual(in.sum, attn(in.norm, {.causal = true}), dropout_);  // x = in + dropout, h = ln2(x)
+  return next.residual(x, mlp(h), dropout_);
 }
 Tensor GptBlock::step(const Tensor& in, const KeyValueCache& cache, const Tensor& position) const {
   const Tensor x = attn.step(in, row_norm(ln1), cache, position);
@@ -69,9 +69,13 @@ Var Gpt::operator()(const Var& condition, const Tensor& ids) const {
   CHECK(t < config_.context, "[gpt] ", t, " tokens and the condition do not fit a context of ", config_.context);
   Var x = concat({reshape(trans_base.cond_emb(condition), {b, 1, config_.width}), trans_base.tok_emb(ids)}, 1);
   x = x + Var(positions_.slice(0, 0, t + 1).to(x.dtype()));
-  for (const GptBlock& block : trans_base.blocks) x = block(x);
-  for (const GptBlock& block : trans_head.blocks) x = block(x);
-  return trans_head.head(trans_head.ln_f(x));
+  std::vector<const GptBlock*> blocks;
+  for (const ModuleList<GptBlock>* half : {&trans_base.blocks, &trans_head.blocks})
+    for (const GptBlock& block : *half) blocks.push_back(&block);
+  ResidualNormed h{x, blocks[0]->ln1(x)};
+  for (size_t i = 0; i < blocks.size(); ++i)
+    h = (*blocks[i])(h, i + 1 < blocks.size() ? blocks[i + 1]->ln1 : trans_head.ln_f);
+  return trans_head.head(h.norm);
 }
 
 void Gpt::round_weights_to_bf16() {

@@ -34,11 +34,14 @@ void fields(GptConfig& c, V&& v) {
 class GptBlock : public Module {
  public:
   explicit GptBlock(const GptConfig& config);
-  Var operator()(const Var& x) const;
+  // From x and ln1(x) to the block's output y and next(y), `next` being what reads y: the next block's ln1, or ln_f.
+  ResidualNormed operator()(const ResidualNormed& x, const LayerNorm& next) const;
   Tensor step(const Tensor& x, const KeyValueCache& cache, const Tensor& position) const;  // (B, C)
 
+  LayerNorm ln1;
+
  private:
-  LayerNorm ln1, ln2;
+  LayerNorm ln2;
   ProjectedAttention attn;
   Sequential mlp;
   double dropout_;
