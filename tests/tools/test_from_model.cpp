@@ -76,7 +76,7 @@ std::string printed(const fs::path& run, int64_t batch = 0) {
   ModelOption chosen(3, arguments);
   chosen.path = run;
   FromModel o;
-  o.run.device = "cpu", o.batch = batch, o.top = 0, o.repetitions = 1;
+  o.run.device = "cpu", o.batch = batch, o.top = 0, o.repetitions = 1, o.side = 32, o.values = 1000;
   testing::internal::CaptureStdout();
   try {
     EXPECT_EQ(bench_from_model(o, chosen), 0);

@@ -156,13 +156,17 @@ void print(const std::string& title, const Traced& work, const Peaks& peaks, int
   std::cout << "\n" << title << text(": %.2f ms\n", work.seconds * 1e3) << op_table(work, peaks, most);
 }
 
-void bench_step(const FromModel& o, TextToMotion& model, const std::filesystem::path& folder, const Peaks& peaks,
-                Device device) {
-  const int64_t batch = o.batch > 0 ? o.batch : stored_number(folder, "batch_size");
-  const int64_t frames = o.frames > 0 ? o.frames : stored_number(folder, "window_size");
-  if (batch <= 0)
+// The sizes that are not given, as the run had them.
+FromModel completed(FromModel o, const std::filesystem::path& folder) {
+  if (o.batch <= 0) o.batch = stored_number(folder, "batch_size");
+  if (o.frames <= 0) o.frames = stored_number(folder, "window_size");
+  if (o.batch <= 0)
     fail(ErrorCode::usage, folder.string(), " has no config.json that says the batch of the run: give --batch-size");
-  const TrainingProbe probe = model.training_probe(batch, frames);
+  return o;
+}
+
+void bench_step(const FromModel& o, TextToMotion& model, const Peaks& peaks, Device device) {
+  const TrainingProbe probe = model.training_probe(o.batch, o.frames);
   if (!probe.loss) {
     std::cout << "\nno training step: this system makes none by itself (TextToMotion::training_probe)\n";
     return;
@@ -177,7 +181,7 @@ void bench_step(const FromModel& o, TextToMotion& model, const std::filesystem::
   const double alone = fastest(step, device, o.repetitions);
   std::vector<Traced> all;
   for (int i = 0; i < o.repetitions; ++i) all.push_back(trace(step, device));
-  print("training step of " + std::to_string(batch) + text(", %.2f ms without the trace, with it", alone * 1e3),
+  print("training step of " + std::to_string(o.batch) + text(", %.2f ms without the trace, with it", alone * 1e3),
         fastest_of(std::move(all)), peaks, o.top);
 }
 
@@ -208,22 +212,22 @@ void bench_motion(const FromModel& o, const ModelOption& chosen, const Peaks& pe
 
 }  // namespace
 
-int bench_from_model(const FromModel& o, const ModelOption& chosen) {
+int bench_from_model(const FromModel& options, const ModelOption& chosen) {
   const std::filesystem::path file = find_checkpoint(chosen.path);
   const System& system = chosen.system();
+  const FromModel o = completed(options, file.parent_path());
   const Device device = start(o.run);
   const auto model = chosen.open(device);
   default_generator() = {o.run.seed, 0};
-  const Peaks peaks = measure_peaks(device);
-  std::cout
-      << file.string() << ": " << system.title << " on " << describe(device)
-      << text("\npeaks measured now: %.1f GFLOP/s in a product of 2048 x 2048 matrices in f32, %.1f GB/s in a copy",
-              peaks.flops * 1e-9, peaks.bytes * 1e-9)
-      << text(
-             "\ntimes from a trace of the whole, the fastest of %d; operands in the order of the kernels, results "
-             "first\n",
-             o.repetitions);
-  bench_step(o, *model, file.parent_path(), peaks, device);
+  const Peaks peaks = measure_peaks(device, o.side, o.values);
+  std::cout << file.string() << ": " << system.title << " on " << describe(device) << "\npeaks measured now: "
+            << text("%.1f GFLOP/s in a product of f32 matrices of %d x %d, %.1f GB/s in a copy of %.0f MB\n",
+                    peaks.flops * 1e-9, int(o.side), int(o.side), peaks.bytes * 1e-9, double(o.values) * 4e-6)
+            << text(
+                   "times from a trace of the whole, the fastest of %d; operands in the order of the kernels, results "
+                   "first\n",
+                   o.repetitions);
+  bench_step(o, *model, peaks, device);
   bench_motion(o, chosen, peaks, device);
   return 0;
 }

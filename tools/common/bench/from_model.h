@@ -18,7 +18,7 @@ struct Peaks {
   double flops = 0, bytes = 0;  // a second
 };
 // Of a product of two f32 matrices of side x side, and of a copy of so many values, read and written.
-Peaks measure_peaks(Device device, int64_t side = 2048, int64_t values = int64_t(1) << 26);
+Peaks measure_peaks(Device device, int64_t side, int64_t values);
 
 struct Traced {
   std::vector<OpRecord> records;
@@ -40,9 +40,10 @@ std::string op_table(const Traced& work, const Peaks& peaks, int64_t most);
 
 struct FromModel {
   RunOptions run;
-  int64_t batch = 0, frames = 0;  // 0: as in the run's config.json
-  int64_t top = 25;               // rows of a table; 0: all
-  int repetitions = 3;            // of which the fastest counts
+  int64_t batch = 0, frames = 0;                   // 0: as in the run's config.json
+  int64_t top = 25;                                // rows of a table; 0: all
+  int repetitions = 3;                             // of which the fastest counts
+  int64_t side = 2048, values = int64_t(1) << 26;  // of what the peaks are measured with
 };
 // Prints the peaks and both tables. Errors (input) for a RUN that is none.
 int bench_from_model(const FromModel& options, const ModelOption& chosen);
