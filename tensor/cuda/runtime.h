@@ -28,6 +28,11 @@ void copy_on_device(void* to, const void* from, int64_t bytes);
 void fill_bytes(void* to, int value, int64_t bytes);
 void synchronize();  // waits for all work and reports what failed in it
 
+// A point in the work, and the device's seconds between two of them, which are waited for.
+void* event_record();
+double event_seconds(void* begin, void* end);
+void event_release(void* event);
+
 // Sets what stream_offset() of tensor/cuda/kernel.h points at.
 void set_stream_offset(uint64_t offset);
 

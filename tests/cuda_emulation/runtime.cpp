@@ -2,6 +2,7 @@
 // for. A captured graph is the list of what was launched; replaying runs it again.
 #include "tensor/cuda/runtime.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -52,6 +53,16 @@ void fill_bytes(void* to, int value, int64_t bytes) {
   emulation::submit([=] { std::memset(to, value, size_t(bytes)); });
 }
 void synchronize() { CHECK(!recording, "[cuda] a captured graph cannot wait for the device"); }
+
+using Moment = std::chrono::steady_clock::time_point;
+void* event_record() {
+  CHECK(!recording, "[emulation] an event in a captured graph");
+  return new Moment(std::chrono::steady_clock::now());
+}
+double event_seconds(void* begin, void* end) {
+  return std::chrono::duration<double>(*static_cast<Moment*>(end) - *static_cast<Moment*>(begin)).count();
+}
+void event_release(void* event) { delete static_cast<Moment*>(event); }
 
 Ptr<const uint64_t> stream_offset() { return {&offset, &offset, &offset + 1}; }
 void set_stream_offset(uint64_t value) { offset = value; }

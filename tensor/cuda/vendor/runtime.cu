@@ -163,6 +163,21 @@ void fill_bytes(void* to, int value, int64_t bytes) {
 }
 void synchronize() { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
 
+void* event_record() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreate(&event), "cudaEventCreate");
+  check(cudaEventRecord(event, stream()), "cudaEventRecord");
+  return event;
+}
+double event_seconds(void* begin, void* end) {
+  float milliseconds = 0;
+  check(cudaEventSynchronize(static_cast<cudaEvent_t>(end)), "cudaEventSynchronize");
+  check(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(begin), static_cast<cudaEvent_t>(end)),
+        "cudaEventElapsedTime");
+  return double(milliseconds) * 1e-3;
+}
+void event_release(void* event) { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
+
 Ptr<const uint64_t> stream_offset() { return offset_on_device(); }
 void set_stream_offset(uint64_t offset) {
   launch("set_stream_offset", set_offset, {1}, kWarp, offset_on_device(), offset);
