@@ -5,14 +5,16 @@
     python3 tools/compare_pytorch.py --bench build/bin/bench         every benchmark that has a peer here, one after the
                                                                      other, both programs in the same run
     python3 tools/compare_pytorch.py --filter vqvae --tiny           a self-test of the script, at toy sizes
-    python3 tools/compare_pytorch.py --device cuda --json FILE       PyTorch on a GPU, eager in f32 and compiled in bf16,
-                                                                     under the names of gpu_bench, which reads FILE
+    python3 tools/compare_pytorch.py --device cuda --json FILE       PyTorch on a GPU, eager in f32, TF32 and bf16, and
+                                                                     compiled in bf16, under the names of gpu_bench,
+                                                                     which reads FILE
 
 A benchmark's name gives its sizes, so both sides do the same: linear/ROWSxINxOUT, vqvae_step/PRESET/BATCH, ...
 Training steps are forward, loss, backward and AdamW with the dropout of the recipe, from text features; the batches at
 `paper` size are smaller than the recipe's, so that a step fits a small CPU. PyTorch has its fused attention and AdamW.
 Generation is one motion that runs to the last position: in PyTorch by the loop of the original program, which runs the
-whole prefix again for every token, in kinegrad with its key/value cache.
+whole prefix again for every token, in kinegrad with its key/value cache. On a GPU PyTorch has a cache as well. Both sides
+end with the motion, decoded from the tokens.
 Needs: torch, and transformers for text encoders. A time is the median of five repetitions; ratio = PyTorch / kinegrad: above 1, kinegrad is faster. The
 ratio of the fastest repetitions stands beside it: where the two differ, the machine was not idle.
 """
@@ -78,8 +80,12 @@ def normal(*shape):
 
 
 # ---- models
+def gradient_norm(parameters):
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
 @peer(r"vqvae_step/(\w+)/(\d+)")
-def vqvae_step(preset, batch):
+def vqvae_step(preset, batch, read=False):
     options = presets[preset]["vqvae"]
     model = MotionVqVae(**options).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-4, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
@@ -87,14 +93,17 @@ def vqvae_step(preset, batch):
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        model(x)["loss"].backward()
+        loss = model(x)["loss"]
+        loss.backward()
+        norm = gradient_norm(model.parameters()) if read else None
         optimiser.step()
+        return loss, norm
 
     return step
 
 
 @peer(r"gpt_step/(\w+)/(\d+)")
-def gpt_step(preset, batch):
+def gpt_step(preset, batch, read=False):
     options = presets[preset]["gpt"]
     model = MotionGpt(**options).train()
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -113,8 +122,11 @@ def gpt_step(preset, batch):
         keep = torch.rand(batch, context - 1) < 0.5
         tokens = torch.where(keep, target[:, :-1], torch.randint(0, codes, keep.shape))
         logits = model(tokens, cond)
-        (F.cross_entropy(logits.flatten(0, 1), scored.flatten(), reduction="none") * weight.flatten()).sum().backward()
+        loss = (F.cross_entropy(logits.flatten(0, 1), scored.flatten(), reduction="none") * weight.flatten()).sum()
+        loss.backward()
+        norm = gradient_norm(parameters) if read else None
         optimiser.step()
+        return loss, norm
 
     return step
 
@@ -128,6 +140,36 @@ def generate(preset):
     def run():
         tokens = gpt.generate(cond, stop_at_end=False).clamp(max=gpt.codes - 1)
         vqvae.decoder(vqvae.quantizer.codebook[tokens][None])
+
+    return run
+
+
+def generate_cached(preset, batch):
+    """The work of kinegrad's generation: one position at a time over stored keys and values, then the decoder."""
+    gpt, vqvae = MotionGpt(**presets[preset]["gpt"]).eval(), MotionVqVae(**presets[preset]["vqvae"]).eval().vqvae
+    blocks = [*gpt.trans_base.blocks, *gpt.trans_head.blocks]
+    cond = torch.randn(batch, presets[preset]["gpt"]["cond"])
+    heads, width = blocks[0].attn.heads, presets[preset]["gpt"]["width"]
+    caches = [torch.zeros(2, batch, heads, gpt.context, width // heads) for _ in blocks]
+
+    def step(x, position):  # (B, 1, C)
+        for block, (keys, values) in zip(blocks, caches):
+            attn, h = block.attn, block.ln1(x)
+            q, keys[:, :, position], values[:, :, position] = (
+                p(h).view(batch, heads, -1) for p in (attn.query, attn.key, attn.value))
+            y = F.scaled_dot_product_attention(q.unsqueeze(2), keys[:, :, :position + 1], values[:, :, :position + 1])
+            x = x + attn.proj(y.reshape(batch, 1, width))
+            x = x + block.mlp(block.ln2(x))
+        return gpt.trans_head.head(gpt.trans_head.ln_f(x))[:, 0]
+
+    @torch.no_grad()
+    def run():
+        x, tokens = gpt.trans_base.cond_emb(cond), []
+        for position in range(gpt.context - 1):
+            logits = step((x + gpt.trans_base.pos_embed.embed[position]).unsqueeze(1), position)
+            tokens.append(torch.multinomial(logits[:, :gpt.codes].softmax(-1), 1))
+            x = gpt.trans_base.tok_emb(tokens[-1][:, 0])
+        return vqvae.decoder(vqvae.quantizer.codebook[torch.cat(tokens, 1)])
 
     return run
 
@@ -187,7 +229,7 @@ def pointwise(name, n):
 def adamw(n):
     p = normal(n).requires_grad_()
     p.grad = normal(n)
-    return torch.optim.AdamW([p], fused=True).step
+    return torch.optim.AdamW([p], fused=True, capturable=p.is_cuda).step
 
 
 @peer(r"layer_norm/(\d+)x(\d+)")
@@ -347,57 +389,133 @@ def table_row(name, row):
 
 
 # ---- a GPU: the names of gpu_benchmarks() (tools/common/bench/list.cpp), at its sizes
-GPU = {"gelu": ("gelu", 6528 * 1024), "add": ("add", 6528 * 1024), "layer_norm": ("layer_norm", 6528, 1024),
+OPS = {"copy": ("copy", 1 << 26), "gelu": ("gelu", 6528 * 1024), "add": ("add", 6528 * 1024),
+       "adamw": ("adamw", 6528 * 1024), "layer_norm": ("layer_norm", 6528, 1024),
        "layer_norm_backward": ("layer_norm_backward", 6528, 1024), "softmax": ("softmax", 6528, 513),
-       "cross_entropy": ("cross_entropy", 6528, 513), "attention": ("attention", "", 128, 51, 16, 64, "_causal", "_dropout"),
+       "cross_entropy": ("cross_entropy", 6528, 513),
+       "attention": ("attention", "", 128, 51, 16, 64, "_causal", "_dropout"),
        "attention_backward": ("attention", "_backward", 128, 51, 16, 64, "_causal", "_dropout"),
-       "linear": ("linear", 6528, 1024, 4096), "nearest_code": ("nearest_code", 4096, 512, 512),
-       "vqvae_step": ("vqvae_step", "paper", 256), "gpt_step": ("gpt_step", "paper", 128),
-       "generate_1": ("generate", "paper")}
+       "linear": ("linear", 6528, 1024, 4096), "nearest_code": ("nearest_code", 4096, 512, 512)}
+WHOLE = {"vqvae_step": ("vqvae_step", "paper", 256), "gpt_step": ("gpt_step", "paper", 128),
+         "vqvae_step_read": ("vqvae_step", "paper", 256, True), "gpt_step_read": ("gpt_step", "paper", 128, True),
+         "generate_1": ("generate_cached", "paper", 1), "generate_64": ("generate_cached", "paper", 64)}
+F32_ONLY = ("copy", "adamw", "nearest_code")
+WITH_PRODUCTS = ("attention", "attention_backward", "linear", *WHOLE)  # TF32 changes nothing in the others
+SETS, CALLS_IN_GRAPH = 8, 16  # as in tools/common/bench/gpu_table.cpp
 
 
-def time_on_gpu(run, seconds):
+def copy(n):
+    source, target = torch.zeros(n), torch.zeros(n)
+    return lambda: target.copy_(source)
+
+
+def set_arithmetic(arithmetic):
+    """TF32 is PyTorch's default in convolutions: f32 here has none."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = arithmetic == "tf32"
+
+
+def repeated(seconds, time_some):
+    """The median of five repetitions; time_some(n) gives the seconds of n rounds."""
+    rounds = max(2, round(seconds / REPETITIONS / max(time_some(1), 1e-6)))
+    return statistics.median(time_some(rounds) / rounds for _ in range(REPETITIONS))
+
+
+def time_op(make, seconds):
+    """Many calls over several sets of inputs in one graph, by events: without launches and without a warm cache."""
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        runs = [make() for _ in range(SETS)]
+        for _ in range(3):
+            for run in runs:
+                run()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        kept = [runs[i % SETS]() for i in range(CALLS_IN_GRAPH)]
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+
+    def time_some(rounds):
+        begin.record()
+        for _ in range(rounds):
+            graph.replay()
+        end.record()
+        end.synchronize()
+        return begin.elapsed_time(end) * 1e-3
+
+    round_seconds = repeated(seconds, time_some)
+    del kept
+    return round_seconds / CALLS_IN_GRAPH
+
+
+def time_calls(run, seconds):
+    """As a program calls it, by the clock."""
     for _ in range(5):
         run()
     torch.cuda.synchronize()
-    times = []
-    for _ in range(REPETITIONS):
-        calls, start = 0, time.perf_counter()
-        while calls == 0 or time.perf_counter() - start < seconds / REPETITIONS:
-            for _ in range(8):
-                run()
-            torch.cuda.synchronize()
-            calls += 8
-        times.append((time.perf_counter() - start) / calls)
-    return statistics.median(times)
+
+    def time_some(rounds):
+        start = time.perf_counter()
+        for _ in range(rounds):
+            run()
+        torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    return repeated(seconds, time_some)
+
+
+def reading(step):
+    """The step with its figures read by the host after it, in one transfer."""
+    return lambda: torch.stack([value.float() for value in step()]).tolist()
+
+
+def time_on_gpu(name, arithmetic, compiled, seconds):
+    def compile_it(function):
+        return torch.compile(function) if compiled else function
+
+    set_arithmetic(arithmetic)
+    torch.manual_seed(0)
+    half = arithmetic == "bf16"
+    function, *sizes = {**OPS, **WHOLE}[name]
+    try:
+        # ops and generation compute in bf16 on bf16; a step keeps f32 weights and rounds what it computes
+        torch.set_default_dtype(torch.bfloat16 if half and "_step" not in name else torch.float32)
+        if name in OPS:
+            return time_op(lambda: compile_it(globals()[function](*sizes)), seconds)
+        run = globals()[function](*sizes)
+        if "_step" in name:
+            plain = run
+
+            def run():
+                with torch.autocast("cuda", torch.bfloat16, enabled=half):
+                    return plain()
+
+            run = compile_it(run)
+        if name.endswith("_read"):
+            run = reading(run)
+        return time_calls(run, seconds)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def compare_on_gpu(args):
     torch.set_default_device("cuda")
-    results = {"eager_f32": {}, "compiled_bf16": {}}
-    for name, (function, *sizes) in GPU.items():
+    torch._dynamo.config.cache_size_limit = 64  # the sets of inputs are closures of one function
+    results = {"eager": {}, "compiled": {}}
+    for name in {**OPS, **WHOLE}:
         if not re.search(args.filter, name):
             continue
-        for mode, dtype in (("eager_f32", "f32"), ("compiled_bf16", "bf16")):
-            torch.manual_seed(0)
-            try:
-                run = globals()[function](*sizes)
-                if mode == "compiled_bf16":
-                    plain = run
-
-                    def autocast(plain=plain):
-                        with torch.autocast("cuda", torch.bfloat16):
-                            return plain()
-
-                    run = autocast if function == "generate" else torch.compile(autocast)
-                seconds = time_on_gpu(run, args.seconds)
-            except Exception as error:  # one that does not run here must not cost the others
-                print(f"{name} {mode}: {type(error).__name__}: {error}", file=sys.stderr)
+        for side, arithmetic in (("eager", "f32"), ("eager", "tf32"), ("eager", "bf16"), ("compiled", "bf16")):
+            if arithmetic != "f32" and name in F32_ONLY or arithmetic == "tf32" and name not in WITH_PRODUCTS:
                 continue
-            # our f32 beside their eager f32 as well as their compiled bf16, and the same for our bf16
-            for ours in ("f32", "bf16"):
-                results[mode][f"{name}/{ours}"] = seconds
-            print(f"{name} {mode}: {seconds * 1e3:.4f} ms", flush=True)
+            if side == "compiled" and name.startswith("generate"):
+                continue  # each position would be compiled anew
+            row = name if name == "copy" else f"{name}/{arithmetic}"
+            try:
+                seconds = results[side][row] = time_on_gpu(name, arithmetic, side == "compiled", args.seconds)
+            except Exception as error:  # one that does not run here must not cost the others
+                print(f"{row} {side}: {type(error).__name__}: {error}", file=sys.stderr)
+                continue
+            print(f"{row} {side}: {seconds * 1e3:.4f} ms", flush=True)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(results))
 

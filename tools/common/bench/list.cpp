@@ -32,21 +32,33 @@ Tensor cyclic_ids(const Shape& shape, int64_t k) {
 
 namespace {
 
+using Tensors = std::vector<Tensor>;
+
 // ---- kernels
 Benchmark pointwise(const std::string& op, int64_t n) {
   if (op == "add")
-    return {op + sizes({n}), 0, 3.0 * double(n),
-            [=](const Target& t) -> Run { return [x = t.normal({n}), y = t.normal({n})] { add(x, y); }; }};
+    return {op + sizes({n}), 0, 3.0 * double(n), [=](const Target& t) -> Run {
+              return [x = t.normal({n}), y = t.normal({n})] { return Tensors{add(x, y)}; };
+            }};
   using Unary = Tensor (*)(const Tensor&);
   static const std::map<std::string, Unary> ops{{"relu", relu}, {"gelu", gelu}, {"silu", silu}, {"exp", exp}};
   return {op + sizes({n}), 0, 2.0 * double(n),
-          [n, f = ops.at(op)](const Target& t) -> Run { return [f, x = t.normal({n})] { f(x); }; }};
+          [n, f = ops.at(op)](const Target& t) -> Run { return [f, x = t.normal({n})] { return Tensors{f(x)}; }; }};
+}
+
+Benchmark copy(int64_t n) {
+  const auto prepare = [=](const Target& t) -> Run {
+    return [from = Tensor::zeros({n}, t.dtype, t.device), to = Tensor::zeros({n}, t.dtype, t.device)] {
+      return to.copy_from(from), Tensors{};
+    };
+  };
+  return {"copy" + sizes({n}), 0, 2.0 * double(n), prepare, Dtype::f32, true};
 }
 
 Benchmark adamw(int64_t n) {
   const auto prepare = [=](const Target& t) -> Run {
     const Tensor p = t.normal({n}), g = t.normal({n}), m = zeros_like(p), v = zeros_like(p);
-    return [=, t = std::make_shared<int64_t>(0)] { adam_step(p, g, m, v, ++*t, {}, 1); };
+    return [=, t = std::make_shared<int64_t>(0)] { return adam_step(p, g, m, v, ++*t, {}, 1), Tensors{}; };
   };
   return {"adamw" + sizes({n}), 0, 7.0 * double(n), prepare, Dtype::f32, true};
 }
@@ -55,13 +67,15 @@ Benchmark row_operation(const std::string& op, int64_t rows, int64_t width) {
   const double passes = op == "layer_norm_backward" ? 3 : op == "cross_entropy" ? 1 : 2;
   const auto prepare = [=](const Target& t) -> Run {
     const Tensor x = t.normal({rows, width}), w = t.normal({width});
-    if (op == "layer_norm") return [=] { layer_norm(x, w, w, 1e-5); };
+    if (op == "layer_norm") return [=] { return Tensors{layer_norm(x, w, w, 1e-5).y}; };
     if (op == "layer_norm_backward")
       return [=, gy = t.normal({rows, width}), y = layer_norm(x, w, w, 1e-5)] {
-        layer_norm_backward(gy, x, w, y.mean, y.rstd);
+        return Tensors{layer_norm_backward(gy, x, w, y.mean, y.rstd).x};
       };
-    if (op == "softmax") return [=] { softmax(x); };
-    return [x, target = cyclic_ids({rows}, width).to(t.device)] { cross_entropy(x, target, -100, 0); };
+    if (op == "softmax") return [=] { return Tensors{softmax(x)}; };
+    return [x, target = cyclic_ids({rows}, width).to(t.device)] {
+      return Tensors{cross_entropy(x, target, -100, 0).first};
+    };
   };
   return {op + sizes({rows, width}), 0, passes * double(rows * width), prepare};
 }
@@ -70,9 +84,9 @@ Benchmark linear_part(const std::string& op, int64_t n, int64_t i, int64_t o) {
   const auto prepare = [=](const Target& t) -> Run {
     const Tensor x = t.normal({n, i}), gy = t.normal({n, o});
     const Tensor w = t.normal({o, i}), b = t.normal({o});
-    if (op == "linear") return [=] { linear(x, w, b); };
-    if (op == "linear_gx") return [=] { matmul(gy, w); };
-    return [=] { matmul_into(w, gy.transpose(0, 1), x, 1); };
+    if (op == "linear") return [=] { return Tensors{linear(x, w, b)}; };
+    if (op == "linear_gx") return [=] { return Tensors{matmul(gy, w)}; };
+    return [=] { return matmul_into(w, gy.transpose(0, 1), x, 1), Tensors{}; };
   };
   return {op + sizes({n, i, o}), 2.0 * double(n) * double(i) * double(o), 0, prepare};
 }
@@ -81,7 +95,9 @@ Benchmark linear_rows_of(Dtype weights, int64_t rows, int64_t in, int64_t out) {
   const int64_t layers = (int64_t(16) << 20) / (in * out);  // 64 MB in f32, in turn, as a large model's layers are
   const auto prepare = [=](const Target& t) -> Run {
     return [=, x = Target{t.device}.normal({rows, in}), w = t.normal({layers, out, in})] {
-      for (int64_t l = 0; l < layers; ++l) linear_rows(x, w.select(0, l), {});
+      Tensors rows;
+      for (int64_t l = 0; l < layers; ++l) rows.push_back(linear_rows(x, w.select(0, l), {}));
+      return rows;
     };
   };
   return {"linear_rows_" + std::string(name_of(weights)) + sizes({rows, in, out}), 0, double(layers * in * out),
@@ -101,9 +117,9 @@ Benchmark conv_part(const std::string& op, const ConvSize& c) {
   const auto prepare = [=](const Target& t) -> Run {
     const Tensor w = conv1d_weight_layout(t.normal({c.out, c.in, c.taps}));
     const Tensor x = t.normal(xs), gy = t.normal(ys), b = t.normal({c.out});
-    if (op == "conv1d") return [=] { conv1d(x, w, b, options); };
-    if (op == "conv1d_gx") return [=] { conv1d_backward_input(gy, w, xs, options); };
-    return [=] { conv1d_backward_weight(w, gy, x, options, 0); };
+    if (op == "conv1d") return [=] { return Tensors{conv1d(x, w, b, options)}; };
+    if (op == "conv1d_gx") return [=] { return Tensors{conv1d_backward_input(gy, w, xs, options)}; };
+    return [=] { return conv1d_backward_weight(w, gy, x, options, 0), Tensors{}; };
   };
   return {op + sizes({c.batch, c.time, c.in, c.out, c.taps, c.stride, c.dilation}), flops, 0, prepare};
 }
@@ -122,8 +138,15 @@ Benchmark attention_part(const std::string& op, const AttentionSize& c) {
   const auto prepare = [=](const Target& t) -> Run {
     const Tensor x = t.normal({c.batch, c.time, 3, c.heads, c.width});
     const Tensor q = x.select(2, 0), k = x.select(2, 1), v = x.select(2, 2);
-    if (forward) return [=] { attention(q, k, v, o); };
-    return [=, w = attention(q, k, v, o).weights, gy = t.normal(q.shape())] { attention_backward(gy, q, k, v, w, o); };
+    if (forward)
+      return [=] {
+        const AttentionResult r = attention(q, k, v, o);
+        return Tensors{r.y, r.weights};
+      };
+    return [=, w = attention(q, k, v, o).weights, gy = t.normal(q.shape())] {
+      const AttentionGradients g = attention_backward(gy, q, k, v, w, o);
+      return Tensors{g.q, g.k, g.v};
+    };
   };
   const std::string size = sizes({c.batch, c.time, c.heads, c.width});
   return {op + size + (c.causal ? "_causal" : "") + (c.dropout > 0 ? "_dropout" : ""), flops, 0, prepare};
@@ -132,14 +155,16 @@ Benchmark attention_part(const std::string& op, const AttentionSize& c) {
 Benchmark attention_decode(int64_t keys, int64_t heads, int64_t width) {
   const auto prepare = [=](const Target& t) -> Run {
     const Shape cache{1, keys, heads, width};
-    return [q = t.normal({1, 1, heads, width}), k = t.normal(cache), v = t.normal(cache)] { attention(q, k, v, {}); };
+    return [q = t.normal({1, 1, heads, width}), k = t.normal(cache), v = t.normal(cache)] {
+      return Tensors{attention(q, k, v, {}).y};
+    };
   };
   return {"attention_decode" + sizes({1, keys, heads, width}), 0, 2.0 * double(keys * heads * width), prepare};
 }
 
 Benchmark nearest_code_of(int64_t n, int64_t k, int64_t c) {
   const auto prepare = [=](const Target& t) -> Run {
-    return [x = t.normal({n, c}), codebook = t.normal({k, c})] { nearest_code(x, codebook); };
+    return [x = t.normal({n, c}), codebook = t.normal({k, c})] { return Tensors{nearest_code(x, codebook)}; };
   };
   return {"nearest_code" + sizes({n, k, c}), 2.0 * double(n) * double(k) * double(c), 0, prepare, Dtype::f32, true};
 }
@@ -210,14 +235,17 @@ std::vector<Benchmark> gpu_benchmarks(bool tiny) {
     GptConfig& c = gpt.model;
     c.width = 16, c.heads = 2, c.layers = 2, c.feedforward = 32, c.codes = 8, c.context = 7, c.condition = 8;
   }
-  std::vector<Benchmark> list{pointwise("gelu", rows * width), pointwise("add", rows * width), adamw(rows * width)};
+  std::vector<Benchmark> list{copy(tiny ? 4096 : int64_t(1) << 26), pointwise("gelu", rows * width),
+                              pointwise("add", rows * width), adamw(rows * width)};
   for (const char* op : {"layer_norm", "layer_norm_backward"}) list.push_back(row_operation(op, rows, width));
   for (const char* op : {"softmax", "cross_entropy"}) list.push_back(row_operation(op, rows, classes));
   for (const char* op : {"attention", "attention_backward"}) list.push_back(attention_part(op, heads));
   list.push_back(linear_part("linear", rows, width, 4 * width));
   list.push_back(tiny ? nearest_code_of(16, 8, 8) : nearest_code_of(4096, 512, 512));
-  list.push_back(vqvae_step("", tokenizer));
-  list.push_back(gpt_step("", gpt));
+  for (const bool read : {false, true}) {
+    list.push_back(vqvae_step("", tokenizer, read));
+    list.push_back(gpt_step("", gpt, read));
+  }
   for (int64_t batch : {1, tiny ? 3 : 64})
     list.push_back(generate("generate_" + std::to_string(batch), gpt.model, tokenizer.model, batch, Dtype::f32));
   for (Benchmark& b : list) b.name = b.name.substr(0, b.name.find('/'));

@@ -18,7 +18,8 @@ struct VqVaeConfig;
 
 namespace kg::tools {
 
-using Run = std::function<void()>;
+// Does it once and gives the results: who times several calls at once keeps them, so that no two write the same memory.
+using Run = std::function<std::vector<Tensor>()>;
 
 // Where a benchmark runs, and in what.
 struct Target {
@@ -34,6 +35,7 @@ struct Benchmark {
   std::function<Run(const Target& target)> prepare;  // makes the function to time, which may leave work in flight
   Dtype dtype = Dtype::f32;                          // what `bench` computes in
   bool f32_only = false;
+  bool kernel = true;  // an op on inputs of its own, which can be captured as a graph; else a whole step or more
 
   double bytes(Dtype of) const { return values * double(size_of(of)); }
 };
@@ -46,8 +48,9 @@ std::vector<Benchmark> gpu_benchmarks(bool tiny);
 // ---- whole models: steps as the recipes have them (gradients set to zero, forward, loss, backward, AdamW) from text
 // features, generation of motions that run to the last position, text encoders from token ids
 // `sizes` ends the name: vqvae_step/PRESET/BATCH. The batch is the recipe's.
-Benchmark vqvae_step(const std::string& sizes, const TokenizerRecipe& recipe);
-Benchmark gpt_step(const std::string& sizes, const GptRecipe& recipe);
+// `read`: the loss and the gradient's norm are read after each step, as training reads its figures; the name says so.
+Benchmark vqvae_step(const std::string& sizes, const TokenizerRecipe& recipe, bool read = false);
+Benchmark gpt_step(const std::string& sizes, const GptRecipe& recipe, bool read = false);
 // In bf16 the weights of the transformer are rounded.
 Benchmark generate(const std::string& name, const GptConfig& gpt, const VqVaeConfig& vqvae, int64_t batch, Dtype dtype);
 // clip_text/1xTOKENS; clip_captions/N and minilm_captions/N: N captions of the lengths that captions have, in batches of

@@ -14,9 +14,9 @@
 namespace kg::tools {
 namespace {
 
-// One step of `model` on `inputs()`, as a stage of training takes it.
+// One step of `model` on `inputs()`, as a stage of training takes it; `read`: and its figures read, which waits for it.
 template <class Model>
-Run training_step(std::shared_ptr<Model> model, const Recipe& recipe, const Target& t,
+Run training_step(std::shared_ptr<Model> model, const Recipe& recipe, const Target& t, bool read,
                   std::function<std::vector<Tensor>()> inputs, std::function<Var(const std::vector<Tensor>&)> loss) {
   model->to(t.device);
   const AdamOptions options{recipe.schedule.lr, recipe.beta1, recipe.beta2, 1e-8, recipe.weight_decay, true};
@@ -28,11 +28,19 @@ Run training_step(std::shared_ptr<Model> model, const Recipe& recipe, const Targ
       optimizer->zero_grad();
       const Var value = loss(in);
       backward(value);
-      if (recipe.clip <= 0) return {value.value};
-      return {value.value, optimizer->clip_grad_norm_on_device(recipe.clip).scale};
+      if (recipe.clip <= 0 && !read) return {value.value};
+      const AdamW::Clip clip = optimizer->clip_grad_norm_on_device(recipe.clip > 0 ? recipe.clip : 1e30);
+      return {value.value, clip.squared_norm, clip.scale};
     });
-    optimizer->step(recipe.schedule.lr, results.size() > 1 ? results[1] : Tensor());
+    optimizer->step(recipe.schedule.lr, results.size() > 1 ? results[2] : Tensor());
+    if (read) read_scalars({results[0], results[1]});
+    return std::vector<Tensor>{};
   };
+}
+
+Benchmark whole(Benchmark b) {
+  b.kernel = false;
+  return b;
 }
 
 // Multiplications and additions of the convolutions for one window, forward.
@@ -49,19 +57,20 @@ double gpt_weights(const GptConfig& c) {
 
 }  // namespace
 
-Benchmark vqvae_step(const std::string& sizes, const TokenizerRecipe& recipe) {
+Benchmark vqvae_step(const std::string& sizes, const TokenizerRecipe& recipe, bool read) {
   const int64_t batch = recipe.training.batch;
   const auto prepare = [=](const Target& t) {
     auto model = std::make_shared<VqVae>(recipe.model);
     const Tensor x = Target{t.device}.normal({batch, recipe.window, recipe.model.features}, 1);
     return training_step(
-        model, recipe.training, t, [=] { return std::vector<Tensor>{x}; },
+        model, recipe.training, t, read, [=] { return std::vector<Tensor>{x}; },
         [=](const std::vector<Tensor>& in) { return model->loss((*model)(Var(in[0])), in[0]).total; });
   };
-  return {"vqvae_step" + sizes, 3 * double(batch) * vqvae_flops(recipe.model, recipe.window), 0, prepare};
+  return whole({(read ? "vqvae_step_read" : "vqvae_step") + sizes,
+                3 * double(batch) * vqvae_flops(recipe.model, recipe.window), 0, prepare});
 }
 
-Benchmark gpt_step(const std::string& sizes, const GptRecipe& recipe) {
+Benchmark gpt_step(const std::string& sizes, const GptRecipe& recipe, bool read) {
   const GptConfig& config = recipe.model;
   const int64_t batch = recipe.training.batch, context = config.context;
   const auto prepare = [=, codes = config.codes, width = config.condition](const Target& t) {
@@ -71,13 +80,14 @@ Benchmark gpt_step(const std::string& sizes, const GptRecipe& recipe) {
     const SampleTargets targets = gpt_targets(rows, t.dtype, t.device);
     const Tensor ids = rows.ids.slice(1, 0, context - 1).contiguous();
     return training_step(
-        model, recipe.training, t,
+        model, recipe.training, t, read,
         [=] {
           return std::vector<Tensor>{condition, corrupt(ids, recipe.keep, codes, default_generator().next())};
         },
         [=](const std::vector<Tensor>& in) { return gpt_loss((*model)(Var(in[0]), in[1]), targets); });
   };
-  return {"gpt_step" + sizes, 6 * double(batch * context) * gpt_weights(config), 0, prepare};
+  return whole(
+      {(read ? "gpt_step_read" : "gpt_step") + sizes, 6 * double(batch * context) * gpt_weights(config), 0, prepare});
 }
 
 Benchmark generate(const std::string& name, const GptConfig& config, const VqVaeConfig& tokenizer, int64_t batch,
@@ -100,10 +110,11 @@ Benchmark generate(const std::string& name, const GptConfig& config, const VqVae
       std::vector<int32_t> ids;
       for (const std::vector<int32_t>& tokens : write(*decoder, gpt->start(condition), streams, options))
         ids.insert(ids.end(), tokens.begin(), tokens.end());
-      vqvae->decode(Tensor::from(ids, {batch, int64_t(ids.size()) / batch}).to(t.device));
+      return std::vector<Tensor>{vqvae->decode(Tensor::from(ids, {batch, int64_t(ids.size()) / batch}).to(t.device))};
     };
   };
-  return {name, 0, double(config.context - 1) * gpt_weights(config), prepare, dtype};  // a token reads all weights
+  return whole(
+      {name, 0, double(config.context - 1) * gpt_weights(config), prepare, dtype});  // a token reads all weights
 }
 
 // ---- text encoders
@@ -155,14 +166,20 @@ Benchmark text_benchmark(const std::string& name, bool clip, const Lengths& batc
     if (clip)
       return [=, model = ready(std::make_shared<ClipText>(clip_preset("vit-b/32")))] {
         const NoGrad guard;
-        for (const TextInput& in : inputs) (*model)(in.ids, in.share);
+        std::vector<Tensor> features;
+        for (const TextInput& in : inputs) features.push_back((*model)(in.ids, in.share).value);
+        return features;
       };
     return [=, model = ready(std::make_shared<Bert>(bert_preset("minilm-l6")))] {
       const NoGrad guard;
-      for (const TextInput& in : inputs) l2_normalize(pool(model->hidden(in.ids, in.mask), in.share));
+      std::vector<Tensor> features;
+      for (const TextInput& in : inputs)
+        features.push_back(l2_normalize(pool(model->hidden(in.ids, in.mask), in.share)).value);
+      return features;
     };
   };
-  return {name, tokens * 2 * layers * 12 * width * width, 0, prepare};  // 4 w^2 of attention, 8 w^2 of feed-forward
+  return whole(
+      {name, tokens * 2 * layers * 12 * width * width, 0, prepare});  // 4 w^2 of attention, 8 w^2 of feed-forward
 }
 
 }  // namespace
