@@ -42,6 +42,26 @@ __device__ inline void for_own_rows(const HeadsView<const T>& x, Ptr<const T> ro
   }
 }
 
+// The softmax of keys that come in parts: of the next `count`, scores p become exp(p - top), where `top` and `sum` are
+// those of all keys so far. Returns the factor that takes what was summed before to the new top.
+template <class P, class S>
+__device__ inline float weigh(P& p, S& part, int count, float& top, float& sum) {
+  constexpr float kHidden = -std::numeric_limits<float>::infinity();
+  const float before = top;
+  for (int j = threadIdx.x; j < count; j += kThreads) top = p[j] > top ? float(p[j]) : top;
+  top = block_max(top, part);
+  const float scale = before > kHidden ? std::exp(before - top) : 1;  // else nothing was seen, or NaN alone
+  float more = 0;
+  for (int j = threadIdx.x; j < count; j += kThreads) {
+    const float s = p[j];
+    const float e = top > kHidden ? std::exp(s - top) : (s == kHidden ? 0 : s);  // a NaN stays to be seen
+    p[j] = e;
+    more += e;
+  }
+  sum = sum * scale + block_sum(more, part);
+  return scale;
+}
+
 // kPacks lanes share a row, four columns each. `position` says how many keys are seen, null: all; weights only of these.
 template <class T, int kPacks>
 __global__ void attention_decode_kernel(AttentionProblem o, DecodeTerms<T> terms, HeadsView<T> y, Ptr<T> weights,
@@ -73,18 +93,7 @@ __global__ void attention_decode_kernel(AttentionProblem o, DecodeTerms<T> terms
       p[j] = terms.mask == nullptr || terms.mask[b * o.keys + begin + j] ? s : kHidden;
     });
     __syncthreads();
-    const float before = top;
-    for (int j = thread; j < count; j += kThreads) top = p[j] > top ? float(p[j]) : top;
-    top = block_max(top, part);
-    const float scale = before > kHidden ? std::exp(before - top) : 1;  // nothing before, or NaN
-    float more = 0;
-    for (int j = thread; j < count; j += kThreads) {
-      const float s = p[j];
-      const float e = top > kHidden ? std::exp(s - top) : (s == kHidden ? 0 : s);  // a NaN stays to be seen
-      p[j] = e;
-      more += e;
-    }
-    sum = sum * scale + block_sum(more, part);
+    const float scale = weigh(p, part, count, top, sum);
     factor = top > kHidden ? 1 / sum : 1;
     for (int j = thread; j < count && weights != nullptr; j += kThreads) {
       const int64_t at = plane * o.keys + begin + j;

@@ -234,6 +234,30 @@ TEST(Attention, DecodingDoesNotDependOnBatch) {
                            attention(in.q.slice(0, b, b + 1), in.k.slice(0, b, b + 1), in.v.slice(0, b, b + 1), {}).y));
 }
 
+TEST(AttentionRows, AreAttentionToTheKeysUpToThePosition) {
+  for (Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    const Qkv in = random_qkv(3, 1, 6, 2, 5, dtype);
+    const Tensor rows = in.q.reshape({3, 10}), bias = random_tensor({1, 2, 1, 6}, dtype, 9);
+    const Tensor mask = Tensor::ones({3, 6}, Dtype::u8);
+    mask.select(0, 1).slice(0, 0, 2).fill(0);
+    for (int32_t n = 1; n <= 6; ++n) {
+      const auto first = [&](const Tensor& t) { return t.slice(1, 0, n); };
+      const AttentionOptions o{.scale = 0.7, .key_mask = first(mask).contiguous(), .bias = bias.slice(3, 6 - n, 6)};
+      const Tensor want = attention(in.q, first(in.k), first(in.v), o).y.reshape({3, 10});
+      const AttentionOptions all{.scale = 0.7, .key_mask = mask, .bias = bias};
+      const Tensor position = Tensor::from<int32_t>({n - 1}, {1});
+      EXPECT_TRUE(same_bytes(attention_rows(rows, in.k, in.v, all, position), want)) << n;
+      if (n == 6) {
+        EXPECT_TRUE(same_bytes(attention_rows(rows, in.k, in.v, all), want));
+      }
+    }
+    expect_error([&] { attention_rows(rows, in.k, in.v, {}, Tensor::full({1}, 6, Dtype::i32)); }, "position 6");
+    expect_error([&] { attention_rows(rows, in.k, in.v, {}, Tensor::zeros({1}, dtype)); }, "one i32");
+    expect_error([&] { attention_rows(in.q, in.k, in.v, {}); }, "needs q (N, H D)");
+    expect_error([&] { attention_rows(rows, in.k, in.v, {.dropout = 0.1}); }, "no dropout");
+  }
+}
+
 TEST(Attention, ThreadCountDoesNotMatter) {
   for (bool causal : {false, true}) {
     const Qkv in = random_qkv(3, 130, 130, 4, 32, Dtype::f32);

@@ -20,6 +20,19 @@ TEST(Index, EmbeddingAndItsTranspose) {
   embedding_backward(turned, gy, at);
   EXPECT_EQ(turned.to_vector(), gradient.to_vector());
 }
+TEST(Index, EmbeddingOfRowsAtAPosition) {
+  const Tensor first = Tensor::from<float>({10, 20, 30, 40}, {2, 2}), table = half_dozen().reshape({3, 2});
+  const Tensor places = Tensor::from<float>({100, 200, 300, 400}, {2, 2}), position = Tensor::zeros({1}, Dtype::i32);
+  const auto at = [&](int p, const std::vector<int32_t>& rows) {
+    position.fill(p);
+    return embedding_rows(first, table, ids(rows, {2}), places, position).to_vector();
+  };
+  EXPECT_EQ(at(0, {-7, 9}), (Values{110, 220, 130, 240}));  // the ids are not read
+  EXPECT_EQ(at(1, {2, 0}), (Values{305, 406, 301, 402}));
+  expect_error([&] { at(1, {2, 3}); }, "index 3 at place 1 is outside 0..2");
+  expect_error([&] { at(2, {2, 0}); }, "position 2 is outside 0..1");
+  expect_error([&] { embedding_rows(first, table, ids({0}, {1}), places, position); }, "[embedding_rows] needs first");
+}
 TEST(Index, SelectAndAdd) {
   const Tensor x = half_dozen();
   EXPECT_EQ(index_select(x, 1, ids({2, 2, 0}, {3})).to_vector(), (Values{3, 3, 1, 6, 6, 4}));
