@@ -141,6 +141,23 @@ __device__ inline Pack<float, kPack> load_x(Tile& tile, int row, int c) {
   return x;
 }
 
+// Sums over the lanes of kCount values a lane, each added up in the order of warp_sum(), by halves: of two values that
+// two lanes hold, one lane adds up the first and the other the second. Lane l has the sum of value l kCount / 32.
+template <int kCount, int kLanes = kWarp / 2, int kAll>
+__device__ inline float sum_of_lanes(float (&value)[kAll], int lane) {
+  if constexpr (kCount > 1) {
+    const bool upper = (lane & kLanes) != 0;
+    for (int i = 0; i < kCount / 2; ++i) {
+      const float mine = upper ? value[kCount / 2 + i] : value[i], other = upper ? value[i] : value[kCount / 2 + i];
+      value[i] = mine + __shfl_xor_sync(kAllLanes, other, kLanes);
+    }
+  } else {
+    value[0] += __shfl_xor_sync(kAllLanes, value[0], kLanes);
+  }
+  if constexpr (kLanes > 1) return sum_of_lanes<(kCount > 1 ? kCount / 2 : 1), kLanes / 2>(value, lane);
+  return value[0];
+}
+
 __device__ inline float activated(RowActivation activation, float x) {
   if (activation == RowActivation::relu) return Relu::f(x);
   if (activation == RowActivation::gelu) return Gelu::f(x);
@@ -203,7 +220,7 @@ __global__ void rows_times_weights(RowsProblem<X, W> o) {
     }
     __syncthreads();
   }
-  float sum[kRows][kLines] = {};
+  float sum[kRows * kLines] = {};
   for (int64_t begin = 0; begin < o.in; begin += kColumns) {
     const int64_t rest = (o.in - begin + kStep - 1) / kStep * kStep;
     const int n = rest < kColumns ? int(rest) : kColumns;
@@ -221,18 +238,16 @@ __global__ void rows_times_weights(RowsProblem<X, W> o) {
           if (r >= live) return;
           const Pack<float, kPack> x = load_x<kPack, kColumns>(tile, r, i + a * kStep + lane * kPack);
           for (int l = 0; l < kLines; ++l)
-            for (int j = 0; j < kPack; ++j) sum[r][l] += x[j] * float(now.of[l][a][j]);
+            for (int j = 0; j < kPack; ++j) sum[r * kLines + l] += x[j] * float(now.of[l][a][j]);
         });
       });
     }
   }
-  float mine[kLines] = {};
-  for (int r = 0; r < kRows; ++r)
-    for (int l = 0; l < kLines && r < live; ++l) {
-      const float total = warp_sum(sum[r][l]);
-      if (lane == r) mine[l] = total;
-    }
-  if (lane < live) finish(o, first + lane, output, mine);
+  constexpr int kLanesOfRow = kWarp / kRows, kLanesOfSum = kLanesOfRow / kLines;
+  static_assert(kLines == 2);
+  const float one = sum_of_lanes<kRows * kLines>(sum, lane), other = __shfl_xor_sync(kAllLanes, one, kLanesOfSum);
+  const int row = lane / kLanesOfRow;
+  if (lane % kLanesOfRow == 0 && row < live) finish(o, first + row, output, {one, other});
 }
 
 bool aligned(const Tensor& t, int64_t bytes) {
