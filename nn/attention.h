@@ -51,8 +51,8 @@ class ProjectedAttention : public Module {
   Var operator()(const Var& x, const Var& memory, AttentionOptions mask = {}, const Var& bias = {}) const;
 
   // One position of a causal decoder (nn/decode.h) with its norm and its residual, x (B, C) -> x + attention(norm(x)):
-  // its key and value go into the cache, its query sees those of all positions up to it. bias (1, H, 1, most) is for the
-  // scores of the last position; one before it takes as many from the right as it sees keys.
+  // its key and value go into the cache, its query sees those of all positions up to it. bias (1, H, 1, most) is for
+  // the scores of the last position; one before it takes as many from the right as it sees keys.
   Tensor step(const Tensor& x, const RowNorm& norm, const KeyValueCache& cache, const Tensor& position,
               const Tensor& bias = {}) const;
   // The same towards a source, whose keys and values are made once of memory (B, Ts, C). key_mask u8 (B, Ts).

@@ -234,9 +234,9 @@ AttentionGradients attention_backward(const Tensor& gy, const Tensor& q, const T
                                       const Tensor& weights, const AttentionOptions& options,
                                       const AttentionGradients& room = {});
 
-// ---- decoding (nn/decode.h): rows x (N, I), one of each sequence, at one position. What becomes of a row does not depend
-// on the rows beside it, bit for bit. Weights of products may be bf16 where x is f32. `position`, an i32 (1) below T, is
-// read where it lies, so that a step captured on CUDA serves every position; each of these is one launch there.
+// ---- decoding (nn/decode.h): rows x (N, I), one of each sequence, at one position. What becomes of a row does not
+// depend on the rows beside it, bit for bit. Weights of products may be bf16 where x is f32. `position`, an i32 (1)
+// below T, is read where it lies, so that a step captured on CUDA serves every position; each op is one launch there.
 enum class RowActivation { none, relu, gelu, gelu_tanh };
 struct RowNorm {
   Tensor weight, bias;  // of layer_norm, or of rms_norm, which has no bias; without a weight nothing is normed
@@ -254,13 +254,13 @@ struct RowsOptions {
 };
 // y = residual + act(h . W^T + b) (h . gate^T) with h = norm(x): x (..., I) -> (..., O)
 Tensor linear_rows(const Tensor& x, const Tensor& weight, const Tensor& bias, const RowsOptions& options = {});
-// Queries, keys and values h . W^T + b of h = norm(x). Keys and values go to `position` of keys and values (N, T, H, D),
-// H D = O; the queries (N, O) are the result.
+// Queries, keys and values h . W^T + b of h = norm(x). The queries (N, O) are the result; keys and values go to
+// `position` of keys and values (N, T, H, D), H D = O.
 Tensor project_rows(const Tensor& x, const RowNorm& norm, const RowProjection& q, const RowProjection& k,
                     const RowProjection& v, const Tensor& keys, const Tensor& values, const Tensor& position);
 // attention() of the queries q (N, H D) to the first n = position + 1 of keys and values (N, T, H, D), or without a
-// position to all n = T -> (N, H D). Of the options: scale, key_mask (N, T) and bias (N or 1, H or 1, 1, T), the last n of
-// which are for the n keys.
+// position to all n = T -> (N, H D). Of the options: scale, key_mask (N, T) and bias (N or 1, H or 1, 1, T), the last n
+// of which are for the n keys.
 Tensor attention_rows(const Tensor& q, const Tensor& keys, const Tensor& values, const AttentionOptions& options,
                       const Tensor& position = {});
 // y_n = places[position] + (position == 0 ? first_n : table[ids_n]): first (N, C), table (V, C), ids (N), places (T, C)

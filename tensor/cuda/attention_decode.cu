@@ -62,7 +62,8 @@ __device__ inline float weigh(P& p, S& part, int count, float& top, float& sum) 
   return scale;
 }
 
-// kPacks lanes share a row, four columns each. `position` says how many keys are seen, null: all; weights only of these.
+// kPacks lanes share a row, four columns each. `position` says how many keys are seen; null: all, and only then there
+// may be weights, of one part.
 template <class T, int kPacks>
 __global__ void attention_decode_kernel(AttentionProblem o, DecodeTerms<T> terms, HeadsView<T> y, Ptr<T> weights,
                                         HeadsView<const T> q, HeadsView<const T> k, HeadsView<const T> v,

@@ -1,7 +1,7 @@
 // Products of the rows x (N, I) of a decoding step with weights (O, I), bound by reading the weights once; for a single
-// row also by each launch and each wait before the first of them arrives. So a kernel does all from one attention to the
-// next product: it norms the rows on their way to shared memory, while the first weights are already coming, and
-// finishes the sums by activation, gate and residual or takes them to their place among cached keys and values.
+// row also by each launch and each wait before the first of them arrives. So a kernel does all from one product to the
+// next: it norms the rows on their way to shared memory, while the first weights are already coming, and finishes the
+// sums by activation, gate and residual or takes them to their place among cached keys and values.
 // A warp adds up kLines outputs of up to kRows rows, each sum in the same order whatever the batch.
 #include "tensor/cuda/attention_tiles.h"  // Pack4, unrolled()
 #include "tensor/cuda/kernel.h"

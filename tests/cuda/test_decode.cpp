@@ -1,5 +1,5 @@
-// Decoding on CUDA: the operations on rows against the CPU's f64, and whole steps by one graph for all positions against
-// the same steps without a graph.
+// Decoding on CUDA: the operations on rows against the CPU's f64, and whole steps by one graph for all positions
+// against the same steps without a graph.
 #include <gtest/gtest.h>
 
 #include "models/t2m_gpt/gpt.h"
