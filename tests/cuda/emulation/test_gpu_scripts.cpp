@@ -160,7 +160,9 @@ TEST(GpuReport, RunsAtToySizeOnTheEmulation) {
   ASSERT_EQ(r.code, 0) << r.output;
   expect_in(slurp(folder / "report.md"),
             {"# GPU report", "## probe: passed", "- device: emulated CUDA device", "| copy |",
-             "| attention_backward/bf16 |", "| gpt_step/bf16 |", "| vqvae_step/f32 |", "| generate_1/bf16 |"});
+             "| attention_backward/bf16 |", "| gpt_step/bf16 |", "| vqvae_step/f32 |", "| gpt_step_read/tf32 |",
+             "| linear/tf32 |", "| generate_1/bf16 |"});
+  EXPECT_EQ(slurp(folder / "report.md").find("failed: "), std::string::npos) << r.output;
 }
 
 // Programs of the system stand for ours: what they load is packed, glibc is not.
