@@ -16,8 +16,8 @@ class ProcessGroup {
   virtual int rank() const { return 0; }
   virtual int size() const { return 1; }
   virtual int local_rank() const { return 0; }
-  virtual int local_size() const { return 1; }       // ranks on this machine
-  virtual void all_reduce_sum(const Tensor&) {}      // in place, ((rank 0 + rank 1) + rank 2) + ...
+  virtual int local_size() const { return 1; }   // ranks on this machine
+  virtual void all_reduce_sum(const Tensor&) {}  // in place, ((rank 0 + rank 1) + rank 2) + ...
   // Sums of tensors on a GPU are taken there, without the host: a CUDA graph can hold them. Known after the first one.
   virtual bool sums_on_device() const { return true; }
   virtual void broadcast(const Tensor&, int = 0) {}  // what one rank holds, to all
