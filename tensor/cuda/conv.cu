@@ -79,8 +79,8 @@ __global__ void add_bias(Index n, Index channels, Ptr<T> y, Ptr<const T> bias) {
 }
 
 // For each tap the transpose of a matrix (rows, columns), whose lines of a tap and taps stand in_line and in_tap apart,
-// into (out_rows, out_columns) of the other: out = beta out + in^T, zeros beyond `in`. A block turns 32 x 32 in shared
-// memory, so that both sides are read and written along their lines.
+// into (out_rows, out_columns) of the other: out = in^T or out += in^T, zeros beyond `in`. A block turns 32 x 32 in
+// shared memory, so that both sides are read and written along their lines.
 struct Turn {
   int64_t rows, columns, in_line, in_tap, out_rows, out_columns, out_line, out_tap;
 };
