@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(G::kThreads, G::kWidth <= 64 ? 3 : 2)
   clear_rest(weights, o, my.plane, my.first, G::kRows, my.tiles * G::kTile, int(threadIdx.x) % kWarp);
 }
 
-// gP to the gradient before dropout; the row sums of P gP are moved on. `word` has the weights of columns c and c + 1.
+// The gradient of a kept weight P' = P / (1 - p), 0 for a dropped one, of the two weights in `word`.
 __device__ inline float undropped(float g, uint32_t word, int which, float keep_scale) {
   return dropped_in(word, which) ? 0 : g * keep_scale;
 }
