@@ -110,11 +110,14 @@ void add(const tools::Benchmark& b) {
 
 // The list, by Google Benchmark and its own options.
 int run_list(std::vector<char*> options) {
+  bool listed = false;  // only the names are wanted
+  for (const char* option : options) listed |= std::string(option).starts_with("--benchmark_list_tests");
   int count = int(options.size());
   benchmark::Initialize(&count, options.data());
   if (benchmark::ReportUnrecognizedArguments(count, options.data())) return 2;
-  std::cout << "threads " << threads() << ", peak " << flop_peak() * 1e-9 << " GFLOP/s, reading " << read_peak() * 1e-9
-            << " GB/s\n";
+  if (!listed)
+    std::cout << "threads " << threads() << ", peak " << flop_peak() * 1e-9 << " GFLOP/s, reading "
+              << read_peak() * 1e-9 << " GB/s\n";
   for (const tools::Benchmark& b : tools::cpu_benchmarks()) add(b);
   benchmark::RunSpecifiedBenchmarks();
   return 0;
