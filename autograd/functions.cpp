@@ -12,8 +12,6 @@ template <class Op>
 Tensor saved(const Tensor& x, const Tensor& y) {
   return Op::kSaves == Saves::input ? x : (Op::kSaves == Saves::output ? y : Tensor());
 }
-// For weights and biases that may be views or missing.
-Tensor packed(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
 }  // namespace
 
 // ---- pointwise

@@ -6,9 +6,6 @@
 
 namespace kg {
 namespace {
-// For weights and biases that may be views or missing.
-Tensor packed(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
-
 // Of a bias at input i that was added to all rows of y.
 void add_column_sums(Grads& gx, size_t i, const Tensor& gy) {
   if (!gx.needed(i)) return;

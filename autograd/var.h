@@ -117,5 +117,7 @@ Var record(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn bac
 void backward(const Var& output, Tensor seed = {});
 
 inline Var detach(const Var& x) { return Var(x.value); }
+// For weights and biases that may be views or missing.
+inline Tensor packed(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
 
 }  // namespace kg
