@@ -121,7 +121,7 @@ TEST(Flat, GradientsAreThoseOfFreeLeavesWhoeverWritesFirst) {
   }
 }
 TEST(Flat, WhatBackwardDoesNotReachIsZeroForAllWhoRead) {
-  Two m;
+  ConvAndLinear m;
   AdamW adam(m, {.lr = 1, .weight_decay = 0});
   const std::vector<double> before = m.conv.weight.value.to_vector();
   const auto one_layer = [&] {

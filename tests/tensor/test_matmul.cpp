@@ -215,97 +215,90 @@ TEST(ProjectRows, KeysAndValuesGoToThePosition) {
     expect_error([&] { project_rows(x, norm, q, k, v, keys, values, Tensor::zeros({1}, dtype)); }, "one i32");
     expect_error([&] { project_rows(x, norm, q, k, v, keys.slice(1, 0, 2), values, position); }, "keys and values");
   }
-  // Several at once, into places of a buffer with gaps, one right operand for all, columns of one matrix as left ones.
-  TEST(Matmul, SeveralIntoOneBuffer) {
-    for (Dtype dtype : kDtypes)
-      for (double beta : {0, 1}) {
-        const Tensor gy = random_tensor({37, 15}, dtype, 1), x = random_tensor({37, 7}, dtype, 2);
-        const Tensor flat = Tensor::full({3 * 48}, 2, dtype);
-        const Tensor out = Tensor::view_of(flat.storage(), 0, {3, 5, 7}, {48, 7, 1}, dtype);
-        matmul_into(out, gy.reshape({37, 3, 5}).permute({1, 2, 0}), x.unsqueeze(0).expand({3, 37, 7}), beta);
-        for (int64_t i = 0; i < 3; ++i) {
-          const Tensor want = matmul(gy.slice(1, 5 * i, 5 * i + 5).transpose(0, 1), x);
-          expect_values(sub(out.select(0, i), want), std::vector<double>(35, 2 * beta), 10 * rounding(dtype));
-          EXPECT_EQ(flat.slice(0, 48 * i + 35, 48 * i + 48).to_vector(), std::vector<double>(13, 2)) << "the gaps";
-        }
+}
+
+// Several at once, into places of a buffer with gaps, one right operand for all, columns of one matrix as left ones.
+TEST(Matmul, SeveralIntoOneBuffer) {
+  for (Dtype dtype : kDtypes)
+    for (double beta : {0, 1}) {
+      const Tensor gy = random_tensor({37, 15}, dtype, 1), x = random_tensor({37, 7}, dtype, 2);
+      const Tensor flat = Tensor::full({3 * 48}, 2, dtype);
+      const Tensor out = Tensor::view_of(flat.storage(), 0, {3, 5, 7}, {48, 7, 1}, dtype);
+      matmul_into(out, gy.reshape({37, 3, 5}).permute({1, 2, 0}), x.unsqueeze(0).expand({3, 37, 7}), beta);
+      for (int64_t i = 0; i < 3; ++i) {
+        const Tensor want = matmul(gy.slice(1, 5 * i, 5 * i + 5).transpose(0, 1), x);
+        expect_values(sub(out.select(0, i), want), std::vector<double>(35, 2 * beta), 10 * rounding(dtype));
+        EXPECT_EQ(flat.slice(0, 48 * i + 35, 48 * i + 48).to_vector(), std::vector<double>(13, 2)) << "the gaps";
       }
-    const Tensor a = Tensor::zeros({2, 3, 4}), b = Tensor::zeros({2, 4, 5});
-    expect_error([&] { matmul_into(Tensor::zeros({3, 5}), a, b, 0); }, "needs matrices, or as many on each side");
-    expect_error([&] { matmul_into(Tensor::zeros({1, 3, 5}), a, b, 0); }, "do not fit");
-    expect_error(
-        [&] {
-          matmul_into(Tensor::zeros({2, 5, 3}).transpose(1, 2), a, b, 0);
-        },
-        "unit stride in its last axis");
-  }
-
-  TEST(Matmul, GradientsOfALinearLayer) {
-    // gy = [[1, 2], [3, 4]], x = [[5, 6, 7], [8, 9, 10]]: gy^T x = [[29, 33, 37], [42, 48, 54]], rows' sum [4, 6]
-    const Tensor gy = Tensor::from<float>({1, 2, 3, 4}, {2, 2}), x = Tensor::from<float>({5, 6, 7, 8, 9, 10}, {2, 3});
-    const std::vector<double> want{30, 34, 38, 43, 49, 55};
-    const Tensor weight = Tensor::ones({2, 3}), turned = Tensor::ones({3, 2}), bias = Tensor::full({2}, 7);
-    const auto rows_sum = [&](const Tensor& gweight, const Tensor& g, const Tensor& in, double beta) {
-      linear_backward_weight(gweight, bias, g, in, beta);
-      return bias.to_vector();
-    };
-    EXPECT_EQ(rows_sum(weight, gy, x, 1), (std::vector<double>{4, 6}));
-    EXPECT_EQ(weight.to_vector(), want);
-    EXPECT_EQ(rows_sum(turned.transpose(0, 1), gy, x, 1), (std::vector<double>{4, 6}));
-    EXPECT_EQ(turned.transpose(0, 1).to_vector(), want);
-    EXPECT_EQ(rows_sum(weight, gy.slice(0, 0, 0), x.slice(0, 0, 0), 1), (std::vector<double>{0, 0}));
-    EXPECT_EQ(weight.to_vector(), want) << "no rows add nothing";
-    for (const Tensor& stored : {weight, turned.transpose(0, 1)}) {
-      stored.fill(std::numeric_limits<double>::quiet_NaN());
-      EXPECT_EQ(rows_sum(stored, gy, x, 0), (std::vector<double>{4, 6}));
-      EXPECT_EQ(stored.to_vector(), (std::vector<double>{29, 33, 37, 42, 48, 54})) << "beta 0 reads nothing";
     }
-    rows_sum(weight, gy.slice(0, 0, 0), x.slice(0, 0, 0), 0);
-    EXPECT_EQ(weight.to_vector(), std::vector<double>(6, 0));
-    expect_error([&] { linear_backward_weight(weight, bias, gy.slice(0, 0, 1), x, 1); }, "needs gweight (O, I)");
-    expect_error([&] { linear_backward_weight(weight, bias, gy, x, 0.5); }, "beta must be 0 or 1");
-    expect_error([&] { linear_backward_weight(weight, Tensor::zeros({3}), gy, x, 0); },
-                 "gbias must be a contiguous f32");
-  }
+  const Tensor a = Tensor::zeros({2, 3, 4}), b = Tensor::zeros({2, 4, 5});
+  expect_error([&] { matmul_into(Tensor::zeros({3, 5}), a, b, 0); }, "needs matrices, or as many on each side");
+  expect_error([&] { matmul_into(Tensor::zeros({1, 3, 5}), a, b, 0); }, "do not fit");
+  expect_error([&] { matmul_into(Tensor::zeros({2, 5, 3}).transpose(1, 2), a, b, 0); }, "unit stride in its last axis");
+}
 
-  TEST(Matmul, ThreadCountDoesNotMatter) {
-    for (Dtype dtype : kDtypes) {
-      const Tensor a = random_tensor({301, 263}, dtype, 1), b = random_tensor({263, 517}, dtype, 2);
-      const Tensor w = random_tensor({517, 263}, dtype, 3), bias = random_tensor({517}, dtype, 4);
-      const Tensor batch = random_tensor({40, 51, 64}, dtype, 5), keys = random_tensor({40, 51, 64}, dtype, 6);
-      expect_same_for_any_threads([&] { return matmul(a, b); });
-      expect_same_for_any_threads([&] { return linear(a, w, bias); });
-      expect_same_for_any_threads([&] { return linear_rows(a.slice(0, 0, 9), w, bias); });
-      expect_same_for_any_threads([&] { return matmul(batch, keys.transpose(1, 2)); });
-      // One tile, on the calling thread: the provider's own threads must not come in.
-      expect_same_for_any_threads([&] { return matmul(a.slice(0, 0, 40), w.slice(0, 0, 40).transpose(0, 1)); });
-    }
+TEST(Matmul, GradientsOfALinearLayer) {
+  // gy = [[1, 2], [3, 4]], x = [[5, 6, 7], [8, 9, 10]]: gy^T x = [[29, 33, 37], [42, 48, 54]], rows' sum [4, 6]
+  const Tensor gy = Tensor::from<float>({1, 2, 3, 4}, {2, 2}), x = Tensor::from<float>({5, 6, 7, 8, 9, 10}, {2, 3});
+  const std::vector<double> want{30, 34, 38, 43, 49, 55};
+  const Tensor weight = Tensor::ones({2, 3}), turned = Tensor::ones({3, 2}), bias = Tensor::full({2}, 7);
+  const auto rows_sum = [&](const Tensor& gweight, const Tensor& g, const Tensor& in, double beta) {
+    linear_backward_weight(gweight, bias, g, in, beta);
+    return bias.to_vector();
+  };
+  EXPECT_EQ(rows_sum(weight, gy, x, 1), (std::vector<double>{4, 6}));
+  EXPECT_EQ(weight.to_vector(), want);
+  EXPECT_EQ(rows_sum(turned.transpose(0, 1), gy, x, 1), (std::vector<double>{4, 6}));
+  EXPECT_EQ(turned.transpose(0, 1).to_vector(), want);
+  EXPECT_EQ(rows_sum(weight, gy.slice(0, 0, 0), x.slice(0, 0, 0), 1), (std::vector<double>{0, 0}));
+  EXPECT_EQ(weight.to_vector(), want) << "no rows add nothing";
+  for (const Tensor& stored : {weight, turned.transpose(0, 1)}) {
+    stored.fill(std::numeric_limits<double>::quiet_NaN());
+    EXPECT_EQ(rows_sum(stored, gy, x, 0), (std::vector<double>{4, 6}));
+    EXPECT_EQ(stored.to_vector(), (std::vector<double>{29, 33, 37, 42, 48, 54})) << "beta 0 reads nothing";
   }
+  rows_sum(weight, gy.slice(0, 0, 0), x.slice(0, 0, 0), 0);
+  EXPECT_EQ(weight.to_vector(), std::vector<double>(6, 0));
+  expect_error([&] { linear_backward_weight(weight, bias, gy.slice(0, 0, 1), x, 1); }, "needs gweight (O, I)");
+  expect_error([&] { linear_backward_weight(weight, bias, gy, x, 0.5); }, "beta must be 0 or 1");
+  expect_error([&] { linear_backward_weight(weight, Tensor::zeros({3}), gy, x, 0); }, "gbias must be a contiguous f32");
+}
 
-  TEST(Matmul, Errors) {
-    const Tensor a = Tensor::zeros({2, 3}), b = Tensor::zeros({4, 5});
-    expect_error([&] { matmul(a, b); }, "[matmul] inner extents differ: (2, 3) x (4, 5)");
-    expect_error([&] { matmul(a, Tensor::zeros({3})); }, "rank 2 or more");
-    expect_error([&] { matmul(a, Tensor::zeros({3, 2}, Dtype::f64)); }, "operands are f32 and f64");
-    expect_error([&] { matmul(Tensor::zeros({2, 2, 3}), Tensor::zeros({3, 3, 2})); }, "do not broadcast");
-    expect_error([&] { matmul(a, {}); }, "undefined");
-    expect_error([&] { matmul(Tensor::zeros({1, 1}, Dtype::i32), Tensor::zeros({1, 1}, Dtype::i32)); }, "f32 or f64");
-    expect_error([&] { matmul_into(Tensor::zeros({2, 2}), a, Tensor::zeros({3, 4}), 0); }, "do not fit");
-    expect_error([&] { matmul_into(Tensor::zeros({2, 4}), a, Tensor::zeros({3, 4}), 0.5); }, "beta must be 0 or 1");
-    expect_error(
-        [&] {
-          matmul_into(Tensor::zeros({2, 4, 2}).select(2, 0), a, Tensor::zeros({3, 4}), 0);
-        },
-        "unit stride");
-    expect_error([&] { linear(a, b, {}); }, "[linear] x has 3 features, weight of shape (4, 5) takes 5");
-    expect_error([&] { linear(a, Tensor::zeros({4, 3}), Tensor::zeros({5})); }, "bias must have 4 elements");
-    expect_error([&] { linear_rows(a, Tensor::zeros({3, 4}).transpose(0, 1), {}); }, "contiguous");
-    expect_error([&] { linear_rows(a, Tensor::zeros({4, 3}, Dtype::f64), {}); }, "weight must be f32 like x");
-    const Tensor three = Tensor::zeros({3}), square = Tensor::zeros({4, 3});
-    expect_error([&] { linear_rows(a, square, {}, {.gate = three}); }, "gate must be f32");
-    expect_error([&] { linear_rows(a, square, {}, {.residual = a}); }, "residual must be");
-    expect_error([&] { linear_rows(a, square, {}, {.norm = {Tensor::zeros({4}), {}, 1e-5, false}}); }, "of the norm");
-    expect_error([&] { linear_rows(a, square, {}, {.norm = {three, three, 1e-5, true}}); }, "cannot be RMS norm");
+TEST(Matmul, ThreadCountDoesNotMatter) {
+  for (Dtype dtype : kDtypes) {
+    const Tensor a = random_tensor({301, 263}, dtype, 1), b = random_tensor({263, 517}, dtype, 2);
+    const Tensor w = random_tensor({517, 263}, dtype, 3), bias = random_tensor({517}, dtype, 4);
+    const Tensor batch = random_tensor({40, 51, 64}, dtype, 5), keys = random_tensor({40, 51, 64}, dtype, 6);
+    expect_same_for_any_threads([&] { return matmul(a, b); });
+    expect_same_for_any_threads([&] { return linear(a, w, bias); });
+    expect_same_for_any_threads([&] { return linear_rows(a.slice(0, 0, 9), w, bias); });
+    expect_same_for_any_threads([&] { return matmul(batch, keys.transpose(1, 2)); });
+    // One tile, on the calling thread: the provider's own threads must not come in.
+    expect_same_for_any_threads([&] { return matmul(a.slice(0, 0, 40), w.slice(0, 0, 40).transpose(0, 1)); });
   }
+}
+
+TEST(Matmul, Errors) {
+  const Tensor a = Tensor::zeros({2, 3}), b = Tensor::zeros({4, 5});
+  expect_error([&] { matmul(a, b); }, "[matmul] inner extents differ: (2, 3) x (4, 5)");
+  expect_error([&] { matmul(a, Tensor::zeros({3})); }, "rank 2 or more");
+  expect_error([&] { matmul(a, Tensor::zeros({3, 2}, Dtype::f64)); }, "operands are f32 and f64");
+  expect_error([&] { matmul(Tensor::zeros({2, 2, 3}), Tensor::zeros({3, 3, 2})); }, "do not broadcast");
+  expect_error([&] { matmul(a, {}); }, "undefined");
+  expect_error([&] { matmul(Tensor::zeros({1, 1}, Dtype::i32), Tensor::zeros({1, 1}, Dtype::i32)); }, "f32 or f64");
+  expect_error([&] { matmul_into(Tensor::zeros({2, 2}), a, Tensor::zeros({3, 4}), 0); }, "do not fit");
+  expect_error([&] { matmul_into(Tensor::zeros({2, 4}), a, Tensor::zeros({3, 4}), 0.5); }, "beta must be 0 or 1");
+  expect_error([&] { matmul_into(Tensor::zeros({2, 4, 2}).select(2, 0), a, Tensor::zeros({3, 4}), 0); }, "unit stride");
+  expect_error([&] { linear(a, b, {}); }, "[linear] x has 3 features, weight of shape (4, 5) takes 5");
+  expect_error([&] { linear(a, Tensor::zeros({4, 3}), Tensor::zeros({5})); }, "bias must have 4 elements");
+  expect_error([&] { linear_rows(a, Tensor::zeros({3, 4}).transpose(0, 1), {}); }, "contiguous");
+  expect_error([&] { linear_rows(a, Tensor::zeros({4, 3}, Dtype::f64), {}); }, "weight must be f32 like x");
+  const Tensor three = Tensor::zeros({3}), square = Tensor::zeros({4, 3});
+  expect_error([&] { linear_rows(a, square, {}, {.gate = three}); }, "gate must be f32");
+  expect_error([&] { linear_rows(a, square, {}, {.residual = a}); }, "residual must be");
+  expect_error([&] { linear_rows(a, square, {}, {.norm = {Tensor::zeros({4}), {}, 1e-5, false}}); }, "of the norm");
+  expect_error([&] { linear_rows(a, square, {}, {.norm = {three, three, 1e-5, true}}); }, "cannot be RMS norm");
+}
 
 }  // namespace
 }  // namespace kg
