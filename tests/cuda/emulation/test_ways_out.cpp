@@ -52,8 +52,10 @@ TEST(WaysOut, RowSumsThatTheProductDoesNotGiveAreTaken) {
   for (const Dtype dtype : kDeviceFloats) {
     const Twin gy = random_twin({65, 33}, dtype, 4), x = random_twin({65, 8}, dtype, 5);
     const Tensor weight = Tensor::ones({33, 8}, Dtype::f32, Device::cuda), exact = Tensor::ones({33, 8}, Dtype::f64);
-    expect_within(linear_backward_weight(weight, gy.cuda, x.cuda), linear_backward_weight(exact, gy.cpu, x.cpu), 1e-5,
-                  "gbias");
+    const Tensor bias = Tensor::full({33}, 7, Dtype::f32, Device::cuda), exact_bias = Tensor::full({33}, 7, Dtype::f64);
+    linear_backward_weight(weight, bias, gy.cuda, x.cuda, 1);
+    linear_backward_weight(exact, exact_bias, gy.cpu, x.cpu, 1);
+    expect_within(bias, exact_bias, 1e-5, "gbias");
     expect_within(weight, exact, 1e-5, "gweight");
   }
 }
