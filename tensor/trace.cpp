@@ -28,7 +28,10 @@ const std::map<std::string_view, double (*)(const Operands&)> kProducts{
     {"matmul_forward", [](const Operands& o) { return 2 * count(o, 0) * extent(o, 1, -1); }},
     {"matmul_into_forward", [](const Operands& o) { return 2 * count(o, 0) * extent(o, 1, -1); }},
     {"linear_forward", [](const Operands& o) { return 2 * count(o, 0) * extent(o, 1, -1); }},
-    {"linear_rows_forward", [](const Operands& o) { return 2 * count(o, 0) * extent(o, 1, -1); }},
+    {"linear_rows_forward",  // and the gate's
+     [](const Operands& o) { return (o.at(6).bytes > 0 ? 4 : 2) * count(o, 0) * extent(o, 1, -1); }},
+    {"project_rows_forward",
+     [](const Operands& o) { return 2 * extent(o, 3, 0) * (count(o, 6) + count(o, 8) + count(o, 10)); }},
     {"linear_backward_weight", [](const Operands& o) { return 2 * count(o, 0) * extent(o, 2, 0); }},
     {"conv1d_forward", [](const Operands& o) { return 2 * count(o, 0) * taps(o, 2); }},
     {"conv1d_backward_input", [](const Operands& o) { return 2 * count(o, 1) * taps(o, 2); }},
@@ -79,6 +82,8 @@ double OpRecord::bytes() const {
   const std::string_view op = kernel;  // of a table, no more is read than what is taken from it
   if (op == "index_select_forward" || op == "gather_forward")
     total += std::min(0.0, operands.at(0).bytes - operands.at(1).bytes);
+  if (op == "project_rows_forward")  // of the caches, one position
+    total += 2 * operands.at(0).bytes - operands.at(1).bytes - operands.at(2).bytes;
   return total;
 }
 

@@ -64,6 +64,9 @@ class OpTimer {
   template <class T>
   void add(const T& argument) {
     if constexpr (std::is_same_v<T, Tensor>) add_operand(argument);
+    if constexpr (requires { argument.weight, argument.bias; }) add(argument.weight), add(argument.bias);
+    if constexpr (requires { argument.norm, argument.gate; })  // RowsOptions
+      add(argument.norm), add(argument.gate), add(argument.residual);
   }
   void add_operand(const Tensor& t);
   void start();

@@ -38,11 +38,17 @@ TEST(OpTrace, RecordsALinear) {
 }
 
 TEST(OpTrace, CountsTheArithmeticOfProducts) {
-  const Tensor a = ones({2, 3, 4}), b = ones({2, 4, 5}), gy = ones({6, 4}), x = ones({6, 7}), w = ones({4, 7});
+  const Tensor a = ones({2, 3, 4}), b = ones({2, 4, 5}), gy = ones({6, 4}), x = ones({6, 7}), w = ones({4, 7}),
+               sums = ones({4});
   EXPECT_EQ(only([&] { matmul(a, b); }).flops(), 2.0 * 2 * 3 * 4 * 5);
   EXPECT_EQ(only([&] { matmul_into(w, gy.transpose(0, 1), x, 1); }).flops(), 2.0 * 6 * 4 * 7);
-  EXPECT_EQ(only([&] { linear_backward_weight(w, gy, x); }).flops(), 2.0 * 6 * 4 * 7);
+  EXPECT_EQ(only([&] { linear_backward_weight(w, sums, gy, x, 1); }).flops(), 2.0 * 6 * 4 * 7);
   EXPECT_EQ(only([&] { linear_rows(x, w, {}); }).flops(), 2.0 * 6 * 4 * 7);
+  EXPECT_EQ(only([&] { linear_rows(x, w, {}, {.gate = w}); }).flops(), 4.0 * 6 * 4 * 7);
+  const Tensor keys = ones({6, 5, 2, 2}), place = Tensor::zeros({1}, Dtype::i32);
+  const OpRecord projected = only([&] { project_rows(x, {}, {w, {}}, {w, {}}, {w, {}}, keys, keys.clone(), place); });
+  EXPECT_EQ(projected.flops(), 3 * 2.0 * 6 * 4 * 7);
+  EXPECT_EQ(projected.bytes(), 4.0 * (3 * 24 + 42 + 3 * 28 + 1)) << "one position of the caches";
   EXPECT_EQ(only([&] { nearest_code(x, w); }).flops(), 2.0 * 6 * 4 * 7);
   // 2 samples of 9 frames and 3 channels, 5 filters of 4 taps, every second frame: 4 frames.
   const Conv1dOptions options{.stride = 2, .padding = 1};
