@@ -145,18 +145,20 @@ TEST_F(CudaTextEncoders, T5WritesWhatItWritesOnTheCpu) {
       const SampleOptions options{.top_k = 10, .seed = 2};
       written.emplace_back();
       NoGrad guard;
-      for (int32_t round = 0; round < 3; ++round) {
+      for (int32_t round = 0; round < (gated ? 3 : 1); ++round) {  // the second is captured, the third replayed
         const Tensor sources = ids();
         for (int64_t i = 0; i < sources.numel(); ++i)
           sources.data<int32_t>()[i] = (sources.data<int32_t>()[i] + round) % 39;
         const Tensor memory = model.encode(sources.to(device), mask().to(device)).value;
-        const DecodeState start = model.start(memory, mask().to(device), 8);
+        const DecodeState start = model.start(memory, mask().to(device), 5);
         written.back().push_back(write(drawing, start, {0, 1, 2}, options));
         written.back().push_back(beam_search(searching, start, 2, options));
       }
     }
     EXPECT_EQ(written[0], written[1]);
-    EXPECT_NE(written[0][0], written[0][2]);
+    if (gated) {
+      EXPECT_NE(written[0][0], written[0][2]);
+    }
   }
 }
 
