@@ -45,8 +45,8 @@ TEST(OpTrace, CountsTheArithmeticOfProducts) {
   EXPECT_EQ(only([&] { linear_backward_weight(w, sums, gy, x, 1); }).flops(), 2.0 * 6 * 4 * 7);
   EXPECT_EQ(only([&] { linear_rows(x, w, {}); }).flops(), 2.0 * 6 * 4 * 7);
   EXPECT_EQ(only([&] { linear_rows(x, w, {}, {.gate = w}); }).flops(), 4.0 * 6 * 4 * 7);
-  const Tensor keys = ones({6, 5, 2, 2}), place = Tensor::zeros({1}, Dtype::i32);
-  const OpRecord projected = only([&] { project_rows(x, {}, {w, {}}, {w, {}}, {w, {}}, keys, keys.clone(), place); });
+  const Tensor keys = ones({6, 5, 2, 2}), values = keys.clone(), place = Tensor::zeros({1}, Dtype::i32);
+  const OpRecord projected = only([&] { project_rows(x, {}, {w, {}}, {w, {}}, {w, {}}, keys, values, place); });
   EXPECT_EQ(projected.flops(), 3 * 2.0 * 6 * 4 * 7);
   EXPECT_EQ(projected.bytes(), 4.0 * (3 * 24 + 42 + 3 * 28 + 1)) << "one position of the caches";
   EXPECT_EQ(only([&] { nearest_code(x, w); }).flops(), 2.0 * 6 * 4 * 7);
