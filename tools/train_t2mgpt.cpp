@@ -90,12 +90,12 @@ int run(const Options& o, const nlohmann::ordered_json& config) {
   check_same_skeleton(train_set.skeleton, tokenizer->body, o.tokenizer.string());
   report(train_set, o.run.quiet);
   std::vector<std::string> captions = captions_of(train_set);
-  const RunFolder folder = open_run_folder(o.run);
 
   // The model.
   recipe.model.codes = tokenizer->model.config().codes;
   const std::unique_ptr<T2mGpt> made = make_model(o, recipe, *tokenizer, captions);
   T2mGpt& model = *made;
+  const RunFolder folder = open_run_folder(o.run);  // once nothing that was asked for is refused
   model.to(device);
   for (const std::string& caption : captions_of(held_out)) captions.push_back(caption);
   const TextCondition condition(*model.text, std::move(captions), device, o.text_features, TextCondition::Kind::pooled,
