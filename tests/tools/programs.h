@@ -26,7 +26,7 @@ inline std::string quoted(const fs::path& path) { return quoted(path.string()); 
 // `before`: shell words in front of the program, such as limits. A program that hangs ends with code 124.
 inline RunResult run_in(const fs::path& folder, const std::string& program, const std::string& arguments,
                         const std::string& before = "") {
-  return run_command("cd " + quoted(folder) + " && { " + before + " timeout 120 " +
+  return run_command("cd " + quoted(folder) + " && { " + before + " timeout 300 " +
                      quoted(fs::path(KG_BIN_DIR) / program) + " " + arguments + "; }");
 }
 
