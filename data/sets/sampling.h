@@ -76,6 +76,12 @@ enum class Draw : uint64_t {
   caption = 13,
   corruption = 14,
   keep = 15,
+  // training of a language of text and motion
+  objective = 16,
+  wording = 17,
+  quotes = 18,
+  spans = 19,
+  language_window = 20,
   // training of an evaluator
   evaluator_crop = 21,
   evaluator_caption = 22,

@@ -14,6 +14,7 @@ namespace kg {
 namespace {
 
 constexpr std::string_view kSpace = "\u2581";  // stands for a space in the pieces
+constexpr std::string_view kWhite = " \t\r\n";
 
 std::string sentinel_text(int index) { return "<extra_id_" + std::to_string(index) + ">"; }
 std::string motion_text(int index) { return "<motion_id_" + std::to_string(index) + ">"; }
@@ -24,7 +25,7 @@ std::string motion_text(int index) { return "<motion_id_" + std::to_string(index
 size_t first_part(std::string_view text) {
   constexpr size_t kPart = 1 << 12;
   if (text.size() <= kPart) return text.size();
-  const size_t space = text.substr(0, kPart).find_last_of(" \t\r\n");
+  const size_t space = text.substr(0, kPart).find_last_of(kWhite);
   if (space != std::string_view::npos && space > 0) return space;
   size_t size = kPart;
   while ((text[size] & 0xc0) == 0x80) --size;
@@ -69,6 +70,8 @@ UnigramTokenizer UnigramTokenizer::from_model(const NamedBytes& file, const Unig
   t.unknown_ = processor->unk_id();
   CHECK_INPUT(t.pad_ >= 0 && t.end_ >= 0 && t.unknown_ >= 0, file.name,
               ": has no piece for padding or for the end of a text; this is not the vocabulary of a T5 model");
+  t.space_ = processor->PieceToId(std::string(kSpace));
+  CHECK_INPUT(!layout.space_before_added || t.space_ != t.unknown_, file.name, ": has no piece for a space");
   for (const int id : {t.pad_, t.end_, t.unknown_}) t.added_.add(processor->IdToPiece(id), id);
   for (int i = 0; i < layout.sentinels; ++i) t.added_.add(sentinel_text(i), t.sentinel(i));
   for (int i = 0; i < layout.motions; ++i) t.added_.add(motion_text(i), t.motion(i));
@@ -123,6 +126,8 @@ std::vector<int> UnigramTokenizer::encode(std::string_view text, size_t max_leng
   while (!text.empty() && ids.size() < max_length) {
     const auto token = added_.find(text);
     encode_segment(text.substr(0, token ? token->begin : text.size()), max_length, ids);
+    const bool space = token && token->begin > 0 && kWhite.find(text[token->begin - 1]) != std::string_view::npos;
+    if (space && layout_.space_before_added) ids.push_back(space_);
     if (token) ids.push_back(token->id);
     text.remove_prefix(token ? token->begin + token->size : text.size());
   }

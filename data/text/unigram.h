@@ -2,8 +2,8 @@
 // sentencepiece library. The ids, for T5's 32,000 pieces:
 //   0 pad, 1 </s>, 2 unknown ... 31999 pieces;  32000 <extra_id_99> ... 32099 <extra_id_0>;
 //   32100 <motion_id_0> ... 32614 <motion_id_514>.
-// Added tokens are found first and are one id each; spaces beside them are not kept. The library normalises what is
-// between them (NFKC, white space to single spaces).
+// Added tokens are found first and are one id each; spaces beside them are not kept (but see UnigramLayout). The library
+// normalises what is between them (NFKC, white space to single spaces).
 #pragma once
 
 #include <memory>
@@ -22,6 +22,8 @@ namespace kg {
 struct UnigramLayout {
   int sentinels = 100;
   int motions = 0;  // MotionGPT: 515 for a codebook of 512 (start, end, mask)
+  // White space before an added token is the lone space piece, as transformers' fast tokenizer has it; else it is lost.
+  bool space_before_added = false;
 };
 
 class UnigramTokenizer : public Tokenizer {
@@ -54,7 +56,7 @@ class UnigramTokenizer : public Tokenizer {
   std::string model_;
   std::shared_ptr<const sentencepiece::SentencePieceProcessor> processor_;
   UnigramLayout layout_;
-  int pieces_ = 0, pad_ = 0, end_ = 0, unknown_ = 0;
+  int pieces_ = 0, pad_ = 0, end_ = 0, unknown_ = 0, space_ = 0;
   AddedTokens added_;
 };
 
