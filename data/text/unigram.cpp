@@ -79,21 +79,23 @@ UnigramTokenizer UnigramTokenizer::from_model(const NamedBytes& file, const Unig
   return t;
 }
 
-std::string UnigramTokenizer::train(const std::vector<std::string>& texts, int pieces) {
+std::string UnigramTokenizer::train(const std::vector<std::string>& texts, int pieces, Pieces count) {
   for (const std::string& text : texts) from_utf8(text);  // refuses what is not
   std::string model;
   Texts iterator(texts);
-  const auto status = sentencepiece::SentencePieceTrainer::Train({{"model_type", "unigram"},
-                                                                  {"vocab_size", std::to_string(pieces)},
-                                                                  {"normalization_rule_name", "nmt_nfkc"},
-                                                                  {"character_coverage", "1.0"},
-                                                                  {"pad_id", "0"},
-                                                                  {"eos_id", "1"},
-                                                                  {"unk_id", "2"},
-                                                                  {"bos_id", "-1"},
-                                                                  {"num_threads", "1"},
-                                                                  {"minloglevel", "2"}},
-                                                                 &iterator, &model);
+  const auto status =
+      sentencepiece::SentencePieceTrainer::Train({{"model_type", "unigram"},
+                                                  {"vocab_size", std::to_string(pieces)},
+                                                  {"normalization_rule_name", "nmt_nfkc"},
+                                                  {"character_coverage", "1.0"},
+                                                  {"pad_id", "0"},
+                                                  {"eos_id", "1"},
+                                                  {"unk_id", "2"},
+                                                  {"bos_id", "-1"},
+                                                  {"num_threads", "1"},
+                                                  {"hard_vocab_limit", count == Pieces::exactly ? "true" : "false"},
+                                                  {"minloglevel", "2"}},
+                                                 &iterator, &model);
   CHECK_INPUT(status.ok(), "vocabulary of ", pieces, " pieces from ", texts.size(), " texts: ", status.ToString());
   return model;
 }

@@ -33,8 +33,10 @@ class UnigramTokenizer : public Tokenizer {
   static UnigramTokenizer from_model(const NamedBytes& file, const UnigramLayout& layout = {});
 
   // A model of its own for a set of texts, with the special tokens and the normalisation of T5's: its file. `pieces`
-  // counts the special ones; more than the texts can give is an Error (input). The same texts give the same bytes.
-  static std::string train(const std::vector<std::string>& texts, int pieces);
+  // counts the special ones; where the texts cannot give as many, that is an Error (input), or there are fewer.
+  // The same texts give the same bytes.
+  enum class Pieces { exactly, at_most };
+  static std::string train(const std::vector<std::string>& texts, int pieces, Pieces count = Pieces::exactly);
 
   // Pieces </s>. The library is given 4 kB at once: a word that is longer is read as several.
   std::vector<int> encode(std::string_view text, size_t max_length) const override;

@@ -31,7 +31,9 @@ MotionLanguage MotionLanguage::train(const std::vector<std::string>& captions, c
   constexpr int kLongest = 200;  // frames
   for (int n = 0; n < kLongest; ++n) texts.push_back(std::to_string(n) + " " + std::to_string(n / 10) + ".0");
   std::erase_if(texts, [](const std::string& t) { return t.find_first_not_of(" \t\r\n") == std::string::npos; });
-  return {{"the vocabulary of the captions", UnigramTokenizer::train(texts, int(config.pieces))}, config};
+  return {{"the vocabulary of the captions",
+           UnigramTokenizer::train(texts, int(config.pieces), UnigramTokenizer::Pieces::at_most)},
+          config};
 }
 
 void MotionLanguage::save(TensorFile& file) const {

@@ -16,13 +16,14 @@ namespace kg {
 struct LanguageConfig {
   int64_t codes = 512;  // of the motion tokenizer
   int64_t sentinels = 100;
-  int64_t pieces = 4000;  // of a vocabulary trained on a data set
+  int64_t pieces = 4000;  // at most, of a vocabulary trained on a data set; then those that there are
 };
 template <class V>
 void fields(LanguageConfig& c, V&& v) {
   v(Field{"codes", "", "", size_bounds()}, c.codes);
   v(Field{"sentinels", "", "", between(1, 1000)}, c.sentinels);
-  v(Field{"pieces", "pieces", "pieces of a vocabulary that is made from the captions", size_bounds()}, c.pieces);
+  v(Field{"pieces", "pieces", "pieces of a vocabulary that is made from the captions, at most", size_bounds()},
+    c.pieces);
 }
 
 // What a model wrote: a motion, a text, or both.
@@ -39,7 +40,7 @@ class MotionLanguage {
   // Of a spiece.model (of Google's, or one's own): config().pieces becomes what it has.
   MotionLanguage(const NamedBytes& spiece, const LanguageConfig& config);
   // A vocabulary of its own: of captions, of the templates' words, and of the numbers that lengths are told with.
-  // The same texts give the same vocabulary.
+  // At most config.pieces of them. The same texts give the same vocabulary.
   static MotionLanguage train(const std::vector<std::string>& captions, const std::vector<Templates>& templates,
                               const LanguageConfig& config);
 

@@ -32,8 +32,8 @@ TEST(MotionLanguage, MotionsAsText) {
   EXPECT_EQ(language.encode("walk\n<motion_id_1>\n <motion_id_1> walk", 9), (Ids{4, 3, 11, 3, 11, 4, 1}));
   EXPECT_EQ(language.encode("walk<motion_id_1>s", 9), (Ids{4, 11, 3, 5, 1}));
   EXPECT_EQ(language.encode("walk\n\twalk", 9), (Ids{4, 4, 1}));
-  EXPECT_EQ(language.encode("\uff57alk", 9), (Ids{2, 7, 1}))
-      << "the tiny model has no table of characters; Google's makes this a w";
+  const MotionLanguage& trained = caption_language();
+  EXPECT_EQ(trained.encode("\uff57alks \n forward", 9), trained.encode("walks forward", 9));
 }
 
 TEST(MotionLanguage, TruncationKeepsTheEnd) {
@@ -65,7 +65,7 @@ TEST(MotionLanguage, ReadsWhatWasWritten) {
       {{10, 13, end, 1}, {0, 3}, "", "the motion has no start"},
       {{4, 10, 13, 1}, {0, 3}, "walk", "the motion has no start, the motion has no end"},
       {{start, end, 1}, {}, "", "the motion has no codes"},
-      {{end, 4, 1}, {}, "walk", "the motion has no start, the motion has no codes"},
+      {{end, 4, 1}, {}, "walk", "1 tokens out of place"},
       {{end, start, 11, 1}, {1}, "", "the motion has no end, 1 tokens out of place"},
       {{start, 10, 4, mask, start, 13, end, 1},
        {0, 3},
@@ -86,11 +86,13 @@ TEST(MotionLanguage, ReadsWhatWasWritten) {
 
 TEST(MotionLanguage, TrainsItsOwn) {
   const MotionLanguage& language = caption_language();
-  EXPECT_EQ(language.config().pieces, 1000);
-  EXPECT_EQ(language.size(), 1000 + 100 + 515);
-  EXPECT_EQ(language.motion_id(512), 1100 + 512);
-  const MotionLanguage again =
-      MotionLanguage::train(made_up_captions(200), {instruction_templates()}, {.pieces = 1000});
+  const int64_t pieces = language.config().pieces;
+  EXPECT_GT(pieces, 500);  // these few captions have no 4,000
+  EXPECT_LT(pieces, 2000);
+  EXPECT_EQ(language.size(), pieces + 100 + 515);
+  EXPECT_EQ(language.motion_id(512), pieces + 100 + 512);
+  EXPECT_EQ(MotionLanguage::train(made_up_captions(20), {}, {.pieces = 60}).config().pieces, 60);
+  const MotionLanguage again = MotionLanguage::train(made_up_captions(200), {instruction_templates()}, {});
   EXPECT_EQ(again.tokenizer().model(), language.tokenizer().model());
   const auto expect_known = [&](const std::string& text) {
     const Ids ids = language.encode(text, 4096);
@@ -102,7 +104,8 @@ TEST(MotionLanguage, TrainsItsOwn) {
     expect_known('"' + caption + '"');
   }
   expect_known("It takes 196 frames, or 9.0 seconds.");
-  error_of(ErrorCode::input, [] { MotionLanguage::train({"walk"}, {}, {.pieces = 5000}); });
+  input_error([] { MotionLanguage::train({"walk\xff"}, {}, {}); });
+  input_error([] { MotionLanguage::train({"walk"}, {}, {.pieces = 5}); });
 }
 
 TEST(MotionLanguage, CheckpointHoldsTheVocabulary) {
@@ -114,8 +117,9 @@ TEST(MotionLanguage, CheckpointHoldsTheVocabulary) {
   EXPECT_EQ(restored.encode("walks <motion_id_512>", 9), language.encode("walks <motion_id_512>", 9));
   LanguageConfig other = language.config();
   other.pieces = 900;
-  EXPECT_EQ(input_error([&] { MotionLanguage::restore(file, other, "m"); }),
-            "m: the vocabulary has 1000 pieces, the configuration says 900");
+  EXPECT_EQ(
+      input_error([&] { MotionLanguage::restore(file, other, "m"); }),
+      "m: the vocabulary has " + std::to_string(language.config().pieces) + " pieces, the configuration says 900");
   EXPECT_NE(input_error([&] { MotionLanguage::restore({}, other, "m"); }).find("m: the vocabulary (language.spiece"),
             std::string::npos);
   file.tensors[0].second.fill(7);

@@ -207,6 +207,7 @@ TEST(SpanCorruption, CompositionsAreEquallyLikely) {
 
 TEST(SpanCorruption, OfTextAndOfMotion) {
   const MotionLanguage& l = caption_language();
+  const auto is_sentinel = [&](int32_t id) { return id >= l.sentinel(99) && id <= l.sentinel(0); };
   const Filling item{.codes = counted(40), .caption = "a person walks forward, then jumps twice on the spot."};
   for (const Objective what : {Objective::text, Objective::motion}) {
     const std::string text = what == Objective::text ? item.caption : l.motion(item.codes);
@@ -214,12 +215,12 @@ TEST(SpanCorruption, OfTextAndOfMotion) {
     // Each sentinel of the input replaced by what the target says it stands for.
     Ids restored;
     for (const int32_t id : pair.input) {
-      if (id < 1000 || id >= 1100) {
+      if (!is_sentinel(id)) {
         restored.push_back(id);
         continue;
       }
       auto at = std::find(pair.target.begin(), pair.target.end(), id) + 1;
-      while (*at != l.end() && (*at < 1000 || *at >= 1100)) restored.push_back(*at++);
+      while (*at != l.end() && !is_sentinel(*at)) restored.push_back(*at++);
     }
     EXPECT_EQ(restored, l.encode(text, 256));
     EXPECT_GT(pair.target.size(), 3u);

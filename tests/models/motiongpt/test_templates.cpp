@@ -90,8 +90,8 @@ TEST(Templates, TakenApart) {
 TEST(Templates, ReleasedLayout) {
   const Templates l2m = parse(with_input(R"(["<Framelen_Placeholder> frames", "<Frame_Placeholder>"])", "l2m"));
   EXPECT_TRUE(l2m.tasks[0].inputs[0].has(Slot::frames));
-  EXPECT_EQ(l2m.notes, std::vector<std::string>{
-                           "f: G, T, input: 1 templates with <Framelen_Placeholder>, read as <Frame_Placeholder>"});
+  EXPECT_EQ(l2m.notes,
+            std::vector<std::string>{"f: G, T: 1 templates with <Framelen_Placeholder>, read as <Frame_Placeholder>"});
   const Templates t2t =
       parse(with_input(R"(["A caption?", "For <Frame_Placeholder>"])", "t2t", R"(["<Caption_Placeholder>"])"));
   EXPECT_EQ(t2t.notes, std::vector<std::string>{"f: G, T: 1 input templates say nothing of the item"});

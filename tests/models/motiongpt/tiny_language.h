@@ -43,8 +43,7 @@ inline std::vector<std::string> made_up_captions(int count) {
 
 // Of these captions and the instructions' words, for a codebook of 512; trained once.
 inline const MotionLanguage& caption_language() {
-  static const MotionLanguage language =
-      MotionLanguage::train(made_up_captions(200), {instruction_templates()}, {.pieces = 1000});
+  static const MotionLanguage language = MotionLanguage::train(made_up_captions(200), {instruction_templates()}, {});
   return language;
 }
 
