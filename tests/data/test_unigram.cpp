@@ -34,6 +34,12 @@ TEST(Unigram, IdsByHand) {
   error_of(ErrorCode::runtime, [&] { t5.encode("walk", 0); });
 }
 
+TEST(Unigram, SpaceBeforeAddedTokens) {
+  const UnigramTokenizer t5 = UnigramTokenizer::from_model({"tiny", tiny_spiece()}, {2, 3, true});
+  EXPECT_EQ(t5.encode(" <motion_id_0>walk <motion_id_2> s <extra_id_0>", 19), (Ids{3, 10, 4, 3, 12, 3, 5, 3, 9, 1}));
+  EXPECT_EQ(t5.encode("walk <motion_id_0>", 2), (Ids{4, 1}));
+}
+
 TEST(Unigram, LongestAddedTokenWins) {
   const UnigramTokenizer t5 = tiny_unigram(515);
   EXPECT_EQ(t5.encode("<motion_id_51><motion_id_5><motion_id_511><motion_id_512>", 9),
@@ -96,6 +102,8 @@ TEST(Unigram, TrainsItsOwn) {
   for (const std::string& text : texts) EXPECT_EQ(t5.decode(t5.encode(text, 99)), text);
   EXPECT_NE(input_error([&] { UnigramTokenizer::train(texts, 5000); }).find("5000 pieces from 20 texts"),
             std::string::npos);
+  const std::string fewer = UnigramTokenizer::train(texts, 5000, UnigramTokenizer::Pieces::at_most);
+  EXPECT_LT(UnigramTokenizer::from_model({"own", fewer}, {0, 0}).size(), 5000);
   input_error([] { UnigramTokenizer::train({}, 60); });
   input_error([] { UnigramTokenizer::train({"a\xff"}, 60); });
 }

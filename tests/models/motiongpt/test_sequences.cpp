@@ -13,7 +13,7 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-nlohmann::json golden() { return nlohmann::json::parse(std::ifstream(KG_TEST_DIR "/golden/spans.json")); }
+nlohmann::json span_golden() { return nlohmann::json::parse(std::ifstream(KG_TEST_DIR "/golden/spans.json")); }
 
 Ids counted(int64_t n) {
   Ids ids(size_t(n), 0);
@@ -77,7 +77,7 @@ TEST(Fill, MotionsOfFewTokens) {
 }
 
 TEST(Parts, AsThePythonSlices) {
-  const nlohmann::json parts = golden()["parts"];
+  const nlohmann::json parts = span_golden()["parts"];
   for (const bool frames : {true, false})
     for (int64_t n = 0; n < 60; ++n) {
       const Ids codes = counted(n);
@@ -136,7 +136,7 @@ TEST(Supervised, LongMotionsKeepTheEndOfText) {
 // ---- span corruption
 
 TEST(SpanCorruption, CountsOfTheGolden) {
-  const nlohmann::json counts = golden()["counts"];
+  const nlohmann::json counts = span_golden()["counts"];
   ASSERT_EQ(counts.size(), 299u);
   for (int64_t length = 2; length <= 300; ++length) {
     const Spans spans = draw_spans(length, {}, {3, uint64_t(length)});
@@ -159,7 +159,7 @@ TEST(SpanCorruption, SequencesOfTheGolden) {
   for (int i = 8; i < 1000; ++i) model += spiece_piece("piece" + std::to_string(i), -9);
   const MotionLanguage language({"m", model}, {});
   ASSERT_EQ(language.sentinel(0), 1099);
-  for (const nlohmann::json& c : golden()["cases"]) {
+  for (const nlohmann::json& c : span_golden()["cases"]) {
     const Pair pair = corrupt_spans(c["ids"], {c["kept"], c["dropped"]}, language);
     EXPECT_EQ(pair.input, c["input"].get<Ids>());
     EXPECT_EQ(pair.target, c["target"].get<Ids>());
