@@ -17,7 +17,7 @@ struct Class {
   std::vector<Slot> input, output;
 };
 const Class kClasses[] = {{"t2m", {Slot::caption}, {Slot::motion}},
-                          {"l2m", {Slot::frames, Slot::seconds}, {Slot::motion}},
+                          {"l2m", {}, {Slot::motion}},
                           {"n2m", {}, {Slot::motion}},
                           {"m2t", {Slot::motion}, {Slot::caption}},
                           {"m2l", {Slot::motion}, {Slot::frames, Slot::seconds}},
@@ -66,7 +66,6 @@ Wording parse_wording(std::string_view text, bool& misnamed, const std::string& 
     if (!plain.empty()) wording.parts.push_back({{std::exchange(plain, "")}, {}});
     if (part.slot || !part.choices.empty()) wording.parts.push_back(std::move(part));
   };
-  CHECK_INPUT(text.find_first_not_of(" \t\r\n") != std::string_view::npos, where, ": the template is empty");
   while (!text.empty()) {
     size_t size = 1;
     if (text[0] == '{') {
@@ -93,20 +92,29 @@ const json& member(const json& object, const char* key, const std::string& where
   return *found;
 }
 
-// The templates of a list, and how many of them had <Framelen_Placeholder>.
-std::vector<Wording> parse_list(const json& list, const std::vector<Slot>& needed, int& misnamed,
+struct Counts {
+  int misnamed = 0, empty = 0, open = 0;  // with <Framelen_Placeholder>, without text, without a placeholder
+};
+
+std::vector<Wording> parse_list(const json& list, const std::vector<Slot>& needed, Counts& counts,
                                 const std::string& where) {
   CHECK_INPUT(list.is_array() && !list.empty(), where, ": must be a list of templates, and not empty");
   std::vector<Wording> wordings;
-  for (const json& text : list) {
-    const std::string place = where + " template " + std::to_string(wordings.size() + 1);
+  for (size_t i = 0; i < list.size(); ++i) {
+    const json& text = list[i];
+    const std::string place = where + " template " + std::to_string(i + 1);
     CHECK_INPUT(text.is_string(), place, ": must be a text, is a JSON ", text.type_name());
+    if (text.get_ref<const std::string&>().find_first_not_of(" \t\r\n") == std::string::npos) {
+      ++counts.empty;
+      continue;
+    }
     bool has_misnamed = false;
     wordings.push_back(parse_wording(text.get_ref<const std::string&>(), has_misnamed, place));
-    misnamed += has_misnamed;
+    counts.misnamed += has_misnamed;
     const bool has = std::any_of(needed.begin(), needed.end(), [&](Slot slot) { return wordings.back().has(slot); });
     CHECK_INPUT(needed.empty() || has, place, ": needs ", names_of(needed));
   }
+  CHECK_INPUT(!wordings.empty(), where, ": all templates are empty");
   return wordings;
 }
 
@@ -121,17 +129,20 @@ void parse_task(SubTask task, const json& entry, Templates& out, const std::stri
   CHECK_INPUT(known != std::end(kClasses), where, ": unknown class ", kind.dump(),
               "; there are t2m, l2m, n2m, m2t, m2l, t2t, n2t, predict and inbetween");
   task.kind = known->name;
-  int misnamed = 0, open = 0;
-  task.outputs = parse_list(member(entry, "output", where), known->output, misnamed, where + ", output");
+  Counts counts;
+  task.outputs = parse_list(member(entry, "output", where), known->output, counts, where + ", output");
   const bool to_length = task.kind == "t2t" && !task.outputs[0].has(Slot::caption);
-  task.inputs = parse_list(member(entry, "input", where), to_length ? std::vector{Slot::caption} : known->input,
-                           misnamed, where + ", input");
+  task.inputs = parse_list(member(entry, "input", where), to_length ? std::vector{Slot::caption} : known->input, counts,
+                           where + ", input");
   for (const Wording& w : task.inputs)
-    open += task.kind == "t2t" && std::none_of(w.parts.begin(), w.parts.end(), [](const auto& p) { return p.slot; });
-  if (misnamed > 0)
-    out.notes.push_back(where + ": " + std::to_string(misnamed) +
-                        " templates with <Framelen_Placeholder>, read as <Frame_Placeholder>");
-  if (open > 0) out.notes.push_back(where + ": " + std::to_string(open) + " input templates say nothing of the item");
+    counts.open += (task.kind == "t2t" || task.kind == "l2m") &&
+                   std::none_of(w.parts.begin(), w.parts.end(), [](const auto& part) { return part.slot; });
+  const auto note = [&](int count, const char* what) {
+    if (count > 0) out.notes.push_back(where + ": " + std::to_string(count) + what);
+  };
+  note(counts.misnamed, " templates with <Framelen_Placeholder>, read as <Frame_Placeholder>");
+  note(counts.empty, " templates without text, left out");
+  note(counts.open, " input templates do not tell the length");
   out.tasks.push_back(std::move(task));
 }
 

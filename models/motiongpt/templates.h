@@ -42,8 +42,9 @@ struct Templates {
 
 // Errors (input) name the file, the sub-task, the template by its number from 1, and what is wrong: no JSON, another
 // layout, an empty list, an unknown placeholder, one that its class needs and lacks (kClasses in templates.cpp).
-// The released file has templates with <Framelen_Placeholder>, which its code leaves as it is; it is read as
-// <Frame_Placeholder>, and a note says so. So does one where a length or caption could be told and is not.
+// The released file has templates with <Framelen_Placeholder>, which its code leaves as it is: they are read as
+// <Frame_Placeholder>. It has some without text, which are left out, and inputs that ought to tell a length and do not.
+// Notes count all these.
 Templates parse_templates(const NamedBytes& file);
 Templates read_templates(const std::string& path);
 

@@ -94,7 +94,11 @@ TEST(Templates, ReleasedLayout) {
             std::vector<std::string>{"f: G, T: 1 templates with <Framelen_Placeholder>, read as <Frame_Placeholder>"});
   const Templates t2t =
       parse(with_input(R"(["A caption?", "For <Frame_Placeholder>"])", "t2t", R"(["<Caption_Placeholder>"])"));
-  EXPECT_EQ(t2t.notes, std::vector<std::string>{"f: G, T: 1 input templates say nothing of the item"});
+  EXPECT_EQ(t2t.notes, std::vector<std::string>{"f: G, T: 1 input templates do not tell the length"});
+  const Templates empty = parse(with_input(R"(["", "Move", "<Second_Placeholder> s"])", "l2m"));
+  EXPECT_EQ(empty.tasks[0].inputs.size(), 2u);
+  EXPECT_EQ(empty.notes, (std::vector<std::string>{"f: G, T: 1 templates without text, left out",
+                                                   "f: G, T: 1 input templates do not tell the length"}));
   const TemporaryFolder folder;
   std::ofstream(folder / "t.json") << kInstructionTemplates;
   EXPECT_EQ(read_templates((folder / "t.json").string()).tasks.size(), 18u);
@@ -114,7 +118,7 @@ TEST(Templates, BadFiles) {
   EXPECT_EQ(of_input("[]"), "f: G, T, input: must be a list of templates, and not empty");
   EXPECT_EQ(of_input("\"<Caption_Placeholder>\""), "f: G, T, input: must be a list of templates, and not empty");
   EXPECT_EQ(of_input(R"(["<Caption_Placeholder>", 4])"), "f: G, T, input template 2: must be a text, is a JSON number");
-  EXPECT_EQ(of_input(R"([" "])"), "f: G, T, input template 1: the template is empty");
+  EXPECT_EQ(of_input(R"([" "])"), "f: G, T, input: all templates are empty");
   EXPECT_EQ(of_input(R"(["Walk"])"), "f: G, T, input template 1: needs <Caption_Placeholder>");
   EXPECT_TRUE(
       found(of_input(R"(["<Capt_Placeholder>"])"), "template 1: unknown placeholder <Capt_Placeholder>; there are"));
