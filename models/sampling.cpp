@@ -42,7 +42,8 @@ int64_t most_tokens(const Decoder& decoder, const SampleOptions& o) {
   return o.max_tokens > 0 ? std::min(o.max_tokens, decoder.most()) : decoder.most();
 }
 
-Sequences write(Decoder& decoder, DecodeState start, const std::vector<uint64_t>& streams, const SampleOptions& o) {
+Sequences write(Decoder& decoder, DecodeState start, const std::vector<uint64_t>& streams, const SampleOptions& o,
+                const TokenRule& rule) {
   check_sampling(o);
   decoder.start(std::move(start));
   const size_t rows = size_t(decoder.rows());
@@ -55,8 +56,9 @@ Sequences write(Decoder& decoder, DecodeState start, const std::vector<uint64_t>
     const Tensor logits = decoder.step(last);
     for (size_t b = 0; b < rows; ++b) {
       if (position > 0 && last[b] == end) continue;
-      const Tensor row = logits.select(0, int64_t(b));
+      Tensor row = logits.select(0, int64_t(b));
       if (position < o.min_tokens) row.data<float>()[end] = -std::numeric_limits<float>::infinity();
+      if (rule) rule(b, written[b], row);
       const Philox random{o.seed, streams[b]};
       last[b] = draw_token(row, o, double(random.uniform(uint64_t(position))));
       if (last[b] == end)

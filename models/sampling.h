@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "nn/config.h"
 #include "nn/decode.h"
@@ -36,8 +37,10 @@ int32_t draw_token(const Tensor& logits, const SampleOptions& options, double u)
 // at position p from the number p: the result does not depend on which others are in the batch. A decoder that is used
 // again keeps its captured steps.
 using Sequences = std::vector<std::vector<int32_t>>;
-Sequences write(Decoder& decoder, DecodeState start, const std::vector<uint64_t>& streams,
-                const SampleOptions& options);
+// A rule says which tokens a row may go on with, from what it has written: it puts -infinity at the others' logits (V).
+using TokenRule = std::function<void(size_t row, const std::vector<int32_t>& written, Tensor& logits)>;
+Sequences write(Decoder& decoder, DecodeState start, const std::vector<uint64_t>& streams, const SampleOptions& options,
+                const TokenRule& rule = {});
 
 // How many tokens to write with this decoder.
 int64_t most_tokens(const Decoder& decoder, const SampleOptions& options);

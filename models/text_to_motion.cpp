@@ -8,6 +8,7 @@ std::vector<Tensor> TextToMotion::generate(const std::vector<MotionRequest>&, ui
   refuse("make motions from sentences");
 }
 std::vector<std::string> TextToMotion::caption(const std::vector<Tensor>&) { refuse("write captions of motions"); }
+Answer TextToMotion::answer(const Question&, uint64_t) { refuse("answer prompts in free words"); }
 Tensor TextToMotion::reconstruct(const Tensor&) { refuse("reconstruct motions: it has no tokenizer"); }
 std::vector<Retrieved> TextToMotion::retrieved(const MotionRequest&) { refuse("look up motions"); }
 TrainingProbe TextToMotion::training_probe(int64_t, int64_t) { return {}; }

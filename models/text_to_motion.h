@@ -36,6 +36,17 @@ struct TrainingProbe {
   NamedParameters parameters;
   std::function<Var()> loss;
 };
+// A prompt in free words, with motions where kMotionMark stands in it, or else behind it; and what it is answered with.
+inline constexpr const char* kMotionMark = "<motion>";
+struct Question {
+  std::string text;
+  std::vector<Tensor> motions = {};
+  uint64_t stream = 0;
+};
+struct Answer {
+  std::string text;  // may be empty
+  Tensor motion;     // undefined: there is none in it
+};
 
 class TextToMotion {
  public:
@@ -44,6 +55,7 @@ class TextToMotion {
   // What it can do. A request for anything else is an Error (usage) that says so.
   struct Abilities {
     bool generates = true, captions = false, reconstructs = false, retrieves = false, completes = false;
+    bool answers = false;    // prompts in free words
     bool own_length = true;  // it decides how long a motion is; else requests must say
   };
   virtual Abilities abilities() const = 0;
@@ -51,7 +63,8 @@ class TextToMotion {
   // A motion a request, of the random numbers of (seed, stream).
   virtual std::vector<Tensor> generate(const std::vector<MotionRequest>& requests, uint64_t seed);
   virtual std::vector<std::string> caption(const std::vector<Tensor>& motions);  // a sentence a motion
-  virtual Tensor reconstruct(const Tensor& features);                            // through the tokenizer and back
+  virtual Answer answer(const Question& question, uint64_t seed);
+  virtual Tensor reconstruct(const Tensor& features);  // through the tokenizer and back
   virtual std::vector<Retrieved> retrieved(const MotionRequest& request);
 
   virtual int64_t max_frames() const = 0;  // of a motion that it makes

@@ -56,4 +56,23 @@ MotionFile read_motion(const std::filesystem::path& path, const MotionReading& o
   return motion;
 }
 
+Tensor read_motion_features(const std::filesystem::path& path, const Skeleton& skeleton,
+                            const std::filesystem::path& joint_map, int64_t fewest) {
+  const bool own = skeleton.name != humanml3d().name;  // BVH is brought to HumanML3D's, to another it must fit
+  MotionReading reading{0, joint_map, {}};
+  if (own) reading.skeleton = skeleton;
+  const MotionFile motion = read_motion(path, reading);
+  CHECK_INPUT(motion.skeleton.name == skeleton.name, path.string(), ": a motion on the skeleton ", motion.skeleton.name,
+              ", but the model's is ", skeleton.name);
+  Tensor features;
+  if (path.extension() == ".npy") features = read_npy(path);
+  if (!features.defined() || features.rank() != 2) {
+    CHECK_INPUT(motion.joints.size() > 1, path.string(), ": one frame is no motion");
+    features = joints_to_features(motion.joints, {}, skeleton);
+  }
+  CHECK_INPUT(features.size(0) >= fewest, path.string(), ": ", features.size(0), " frames, at least ", fewest,
+              " are needed");
+  return features.to(Dtype::f32).contiguous();
+}
+
 }  // namespace kg

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data/motion/skeleton.h"
+#include "tensor/tensor.h"
 
 namespace kg {
 
@@ -24,5 +25,10 @@ struct MotionReading {
 };
 // Errors (input) name the file. BVH is resampled to the skeleton's rate.
 MotionFile read_motion(const std::filesystem::path& path, const MotionReading& options = {});
+
+// The features (T, 12 J - 1) of a motion file for a model of this skeleton; features .npy are taken as they are. Errors
+// (input) as above, and for a motion on another skeleton or of fewer than `fewest` frames.
+Tensor read_motion_features(const std::filesystem::path& path, const Skeleton& skeleton,
+                            const std::filesystem::path& joint_map = {}, int64_t fewest = 4);
 
 }  // namespace kg

@@ -6,11 +6,11 @@
 
 namespace kg {
 
-LanguageBatch language_batch(const std::vector<Pair>& pairs, int32_t pad) {
+LanguageBatch language_batch(const std::vector<LanguagePair>& pairs, int32_t pad) {
   CHECK(!pairs.empty(), "[language batch] there are no pairs");
   LanguageBatch out;
   int64_t source = 0, target = 0;
-  for (const Pair& pair : pairs) {
+  for (const LanguagePair& pair : pairs) {
     source = std::max(source, int64_t(pair.input.size()));
     target = std::max(target, int64_t(pair.target.size()));
     out.inputs += int64_t(pair.input.size());
@@ -21,7 +21,7 @@ LanguageBatch language_batch(const std::vector<Pair>& pairs, int32_t pad) {
   out.mask = Tensor::zeros({rows, source}, Dtype::u8);
   out.labels = Tensor::full({rows, target}, -100, Dtype::i32);
   for (int64_t b = 0; b < rows; ++b) {
-    const Pair& pair = pairs[size_t(b)];
+    const LanguagePair& pair = pairs[size_t(b)];
     std::copy(pair.input.begin(), pair.input.end(), out.ids.data<int32_t>() + b * source);
     std::fill_n(out.mask.data<uint8_t>() + b * source, pair.input.size(), uint8_t(1));
     std::copy(pair.target.begin(), pair.target.end(), out.labels.data<int32_t>() + b * target);
@@ -40,7 +40,7 @@ LanguageBatches::LanguageBatches(LanguageTask task, const MotionLanguage& langua
   CHECK(batch > 0 && window > 0, "[language batches] a batch of ", batch, ", a window of ", window);
 }
 
-Pair LanguageBatches::pair(int64_t place) {
+LanguagePair LanguageBatches::pair(int64_t place) {
   const int64_t index = order_.at(place), item = index % task_.items.size();
   const SubTask& sub_task = task_.tasks[size_t(index / task_.items.size())];
   const auto& codes = task_.items.tokens[size_t(item)];
@@ -63,13 +63,14 @@ void LanguageBatches::open_window(int64_t index) {
   const int64_t count = window_ * batch_;
   pairs_.clear();
   for (int64_t i = 0; i < count; ++i) pairs_.push_back(pair(index * count + i));
-  const auto sort = [&](int64_t begin, int64_t end, auto Pair::*side) {
+  const auto sort = [&](int64_t begin, int64_t end, auto LanguagePair::*side) {
     std::stable_sort(pairs_.begin() + begin, pairs_.begin() + end,
-                     [&](const Pair& a, const Pair& b) { return (a.*side).size() < (b.*side).size(); });
+                     [&](const LanguagePair& a, const LanguagePair& b) { return (a.*side).size() < (b.*side).size(); });
   };
-  sort(0, count, &Pair::input);
+  sort(0, count, &LanguagePair::input);
   const int64_t group = std::max<int64_t>(1, int64_t(std::sqrt(double(window_)))) * batch_;
-  for (int64_t begin = 0; begin < count; begin += group) sort(begin, std::min(begin + group, count), &Pair::target);
+  for (int64_t begin = 0; begin < count; begin += group)
+    sort(begin, std::min(begin + group, count), &LanguagePair::target);
   batch_order_ = random_order(window_, draw(seed_, index, Draw::language_window));
   opened_ = index;
 }

@@ -17,7 +17,7 @@ struct LanguageBatch {
   int64_t positions() const { return ids.numel() + labels.numel(); }
   double filled() const { return double(inputs + targets) / double(positions()); }
 };
-LanguageBatch language_batch(const std::vector<Pair>& pairs, int32_t pad);
+LanguageBatch language_batch(const std::vector<LanguagePair>& pairs, int32_t pad);
 
 // What a stage trains on: an item of `items` and a sub-task of `tasks`, with the objective drawn as well in
 // pre-training.
@@ -37,7 +37,7 @@ class LanguageBatches {
 
   // Endless epochs, each in an order of its own; an epoch need not end with a batch. The pair at a place draws the
   // caption, the jitter of the tokens, the objective, the wording and the spans anew.
-  Pair pair(int64_t place);
+  LanguagePair pair(int64_t place);
   // The pairs at places window i batch ... window (i + 1) batch - 1 make up window i.
   LanguageBatch batch(int64_t step) { return batch(step, 0, batch_); }
   LanguageBatch batch(int64_t step, int64_t begin, int64_t end);  // pairs begin ... end - 1 of it
@@ -52,7 +52,7 @@ class LanguageBatches {
   int64_t batch_, window_, opened_ = -1;
   uint64_t seed_;
   ShuffledOrder order_;
-  std::vector<Pair> pairs_;           // of the opened window, batch by batch
+  std::vector<LanguagePair> pairs_;   // of the opened window, batch by batch
   std::vector<int64_t> batch_order_;  // of its batches
 };
 

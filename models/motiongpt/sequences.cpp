@@ -14,7 +14,7 @@ int64_t share_of(double share, int64_t frames, const std::vector<int32_t>& codes
   return std::min(int64_t(share * (double(frames) / kFramesPerToken)), int64_t(codes.size()));
 }
 
-std::string text_of(Slot slot, const Filling& f, bool quoted, const MotionLanguage& language, bool as_released) {
+std::string slot_text(Slot slot, const Filling& f, bool quoted, const MotionLanguage& language, bool as_released) {
   const int64_t own = int64_t(f.codes.size()) * (as_released ? 1 : kFramesPerToken);
   const int64_t frames = f.frames > 0 ? f.frames : own;
   switch (slot) {
@@ -55,15 +55,15 @@ std::string fill(const Wording& wording, const Filling& filling, bool quoted, co
   uint64_t drawn = 2;
   for (const Wording::Part& part : wording.parts) {
     if (part.slot)
-      text += text_of(*part.slot, filling, quoted, language, config.as_released);
+      text += slot_text(*part.slot, filling, quoted, language, config.as_released);
     else
       text += part.choices[part.choices.size() == 1 ? 0 : random.below(drawn++, uint32_t(part.choices.size()))];
   }
   return text;
 }
 
-Pair supervised_pair(const SubTask& task, const Filling& filling, const MotionLanguage& language,
-                     const SequenceConfig& config, Philox wording, Philox quotes) {
+LanguagePair supervised_pair(const SubTask& task, const Filling& filling, const MotionLanguage& language,
+                             const SequenceConfig& config, Philox wording, Philox quotes) {
   const auto ids = [&](const std::vector<Wording>& list, uint64_t word, Philox choices) {
     const bool quoted = double(quotes.uniform(word)) < config.quoted;
     const Wording& chosen = list[wording.below(word, uint32_t(list.size()))];
@@ -97,12 +97,12 @@ Spans draw_spans(int64_t length, const SequenceConfig& config, Philox random) {
           random_composition(noise, spans, {random.seed, mix(random.stream, 1)})};
 }
 
-Pair corrupt_spans(const std::vector<int32_t>& ids, const Spans& spans, const MotionLanguage& language) {
+LanguagePair corrupt_spans(const std::vector<int32_t>& ids, const Spans& spans, const MotionLanguage& language) {
   CHECK(spans.kept.size() == spans.dropped.size(), "[corrupt_spans] ", spans.kept.size(), " spans kept, ",
         spans.dropped.size(), " dropped");
   CHECK(int64_t(spans.kept.size()) <= language.config().sentinels, "[corrupt_spans] ", spans.kept.size(),
         " spans, but there are ", language.config().sentinels, " sentinels");
-  Pair out;
+  LanguagePair out;
   auto at = ids.begin();
   const auto move_to = [&](std::vector<int32_t>& to, int64_t count) {
     CHECK(count >= 0 && count <= ids.end() - at, "[corrupt_spans] the spans are longer than the ", ids.size(), " ids");
@@ -126,8 +126,8 @@ Objective draw_objective(Philox random) {
   return fifth == 0 ? Objective::text : fifth == 1 ? Objective::motion : Objective::supervised;
 }
 
-Pair corrupted_pair(Objective what, const Filling& filling, const MotionLanguage& language,
-                    const SequenceConfig& config, Philox random) {
+LanguagePair corrupted_pair(Objective what, const Filling& filling, const MotionLanguage& language,
+                            const SequenceConfig& config, Philox random) {
   CHECK(what != Objective::supervised, "[corrupted_pair] supervised pairs are filled templates");
   const std::string text = what == Objective::text ? filling.caption : language.motion(filling.codes);
   std::vector<int32_t> ids = language.encode(text, config.max_length);

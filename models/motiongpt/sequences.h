@@ -20,7 +20,7 @@ struct SequenceConfig {
 };
 template <class V>
 void fields(SequenceConfig& c, V&& v) {
-  v(Field{"max_length", "max-length", "ids of an input and of a target", between(2, 4096)}, c.max_length);
+  v(rare({"max_length", "max-length", "ids of an input and of a target", between(2, 4096)}), c.max_length);
   v(rare({"quoted", "quoted", "share of captions in quotes", between(0, 1)}), c.quoted);
   v(rare({"noise", "noise-density", "share of ids that span corruption hides", between(0.001, 0.999)}), c.noise);
   v(rare({"mean_span", "mean-span", "mean length of a hidden span", at_least(1)}), c.mean_span);
@@ -35,7 +35,7 @@ struct Filling {
   int64_t frames = 0;  // 0: those of the codes
   double fps = 20;
 };
-struct Pair {
+struct LanguagePair {
   std::vector<int32_t> input, target;
 };
 
@@ -51,8 +51,8 @@ std::vector<int32_t> masked_middle(std::vector<int32_t> codes, int64_t frames, i
 std::string fill(const Wording& wording, const Filling& filling, bool quoted, const MotionLanguage& language,
                  const SequenceConfig& config, Philox random);
 // An input and an output template of the task, drawn by words 0 and 1 of `wording`; quotes are drawn for each.
-Pair supervised_pair(const SubTask& task, const Filling& filling, const MotionLanguage& language,
-                     const SequenceConfig& config, Philox wording, Philox quotes);
+LanguagePair supervised_pair(const SubTask& task, const Filling& filling, const MotionLanguage& language,
+                             const SequenceConfig& config, Philox wording, Philox quotes);
 
 // ---- span corruption
 // Ids are kept[0], dropped[0], kept[1], dropped[1] ... in number: a text begins with ids that are kept and ends with ids
@@ -68,13 +68,13 @@ Spans draw_spans(int64_t length, const SequenceConfig& config, Philox random);
 std::vector<int64_t> random_composition(int64_t total, int64_t parts, Philox random);
 // ids without </s> -> input: each dropped span is a sentinel, from <extra_id_0> on; target: each sentinel and what it
 // stands for; both end with </s>.
-Pair corrupt_spans(const std::vector<int32_t>& ids, const Spans& spans, const MotionLanguage& language);
+LanguagePair corrupt_spans(const std::vector<int32_t>& ids, const Spans& spans, const MotionLanguage& language);
 
 // ---- pre-training
 enum class Objective { text, motion, supervised };
 Objective draw_objective(Philox random);  // 1/5, 1/5, 3/5
 // The caption, or the motion, with spans corrupted.
-Pair corrupted_pair(Objective what, const Filling& filling, const MotionLanguage& language,
-                    const SequenceConfig& config, Philox random);
+LanguagePair corrupted_pair(Objective what, const Filling& filling, const MotionLanguage& language,
+                            const SequenceConfig& config, Philox random);
 
 }  // namespace kg

@@ -92,11 +92,11 @@ const json& member(const json& object, const char* key, const std::string& where
   return *found;
 }
 
-struct Counts {
+struct OddCounts {
   int misnamed = 0, empty = 0, open = 0;  // with <Framelen_Placeholder>, without text, without a placeholder
 };
 
-std::vector<Wording> parse_list(const json& list, const std::vector<Slot>& needed, Counts& counts,
+std::vector<Wording> parse_list(const json& list, const std::vector<Slot>& needed, OddCounts& counts,
                                 const std::string& where) {
   CHECK_INPUT(list.is_array() && !list.empty(), where, ": must be a list of templates, and not empty");
   std::vector<Wording> wordings;
@@ -129,7 +129,7 @@ void parse_task(SubTask task, const json& entry, Templates& out, const std::stri
   CHECK_INPUT(known != std::end(kClasses), where, ": unknown class ", kind.dump(),
               "; there are t2m, l2m, n2m, m2t, m2l, t2t, n2t, predict and inbetween");
   task.kind = known->name;
-  Counts counts;
+  OddCounts counts;
   task.outputs = parse_list(member(entry, "output", where), known->output, counts, where + ", output");
   const bool to_length = task.kind == "t2t" && !task.outputs[0].has(Slot::caption);
   task.inputs = parse_list(member(entry, "input", where), to_length ? std::vector{Slot::caption} : known->input, counts,

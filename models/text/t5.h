@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "nn/config.h"
 #include "nn/decode.h"
 #include "nn/embedding.h"
 #include "nn/state.h"
@@ -23,8 +24,25 @@ struct T5Config {
   int64_t buckets = 32, far = 128;  // relative positions: buckets, and the distance from which all share the last one
   double dropout = 0.1;
   double eps = 1e-6;
-  int32_t end = 1;  // the token that ends a text
+  int64_t end = 1;  // the token that ends a text
 };
+template <class V>
+void fields(T5Config& c, V&& v) {
+  v(Field{"vocabulary", "", "", size_bounds()}, c.vocabulary);
+  v(Field{"width", "width", "transformer width", between(1, 16384)}, c.width);
+  v(rare({"feedforward", "feedforward", "width of the feed-forward part", size_bounds()}), c.feedforward);
+  v(rare({"heads", "heads", "attention heads", between(1, 256)}), c.heads);
+  v(rare({"head_width", "head-width", "width of a head", between(1, 1024)}), c.head_width);
+  v(Field{"layers", "layers", "of the encoder", between(1, 256)}, c.layers);
+  v(rare({"decoder_layers", "decoder-layers", "of the decoder", between(1, 256)}), c.decoder_layers);
+  v(Field{"gated"}, c.gated);
+  v(Field{"tied"}, c.tied);
+  v(Field{"buckets", "", "", between(4, 1024)}, c.buckets);
+  v(Field{"far", "", "", between(4, 65536)}, c.far);
+  v(rare({"dropout", "dropout", "dropout", between(0, 0.9)}), c.dropout);
+  v(Field{"eps", "", "", above(0)}, c.eps);
+  v(Field{"end", "", "", at_least(0)}, c.end);
+}
 // t5-small, t5-base, t5-large, flan-t5-small, flan-t5-base, flan-t5-large
 T5Config t5_preset(const std::string& name);
 int64_t parameter_count(const T5Config& config);  // of a model that need not exist
@@ -89,7 +107,7 @@ class T5 : public Module, public TokenWriter {
   DecodeState start(const Tensor& memory, const Tensor& mask, int64_t most) const;
   Tensor step(const Tensor& ids, const DecodeState& state) const override;
   int32_t first_id() const override { return kT5Pad; }
-  int32_t end_id() const override { return config_.end; }
+  int32_t end_id() const override { return int32_t(config_.end); }
   const T5Config& config() const { return config_; }
 
  private:

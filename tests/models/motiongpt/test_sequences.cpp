@@ -102,7 +102,7 @@ TEST(Supervised, DrawsTemplatesAlternativesAndQuotes) {
   std::map<std::pair<bool, bool>, int> quoted;
   const int n = 4000;
   for (int i = 0; i < n; ++i) {
-    const Pair pair = supervised_pair(task, item, l, {}, {1, uint64_t(i)}, {2, uint64_t(i)});
+    const LanguagePair pair = supervised_pair(task, item, l, {}, {1, uint64_t(i)}, {2, uint64_t(i)});
     ASSERT_EQ(pair.input.back(), l.end());
     const std::string in = l.read(pair.input).text, out = l.read(pair.target).text;
     ++inputs[in.substr(0, in.find(' '))];
@@ -117,7 +117,7 @@ TEST(Supervised, DrawsTemplatesAlternativesAndQuotes) {
   EXPECT_EQ(quoted.size(), 4u);
   // Never and always.
   for (const double share : {0.0, 1.0}) {
-    const Pair pair = supervised_pair(task, item, l, {.quoted = share}, {1, 3}, {2, 3});
+    const LanguagePair pair = supervised_pair(task, item, l, {.quoted = share}, {1, 3}, {2, 3});
     EXPECT_EQ(l.read(pair.input).text.back() == '"', share == 1);
   }
 }
@@ -126,7 +126,7 @@ TEST(Supervised, LongMotionsKeepTheEndOfText) {
   const MotionLanguage& l = caption_language();
   Ids codes(515, 3);
   const SubTask task = task_of("m2t", {"turns <Motion_Placeholder>"}, {"<Caption_Placeholder>"});
-  const Pair pair = supervised_pair(task, {.codes = codes, .caption = ""}, l, {.quoted = 0}, {1, 1}, {1, 1});
+  const LanguagePair pair = supervised_pair(task, {.codes = codes, .caption = ""}, l, {.quoted = 0}, {1, 1}, {1, 1});
   EXPECT_EQ(pair.input.size(), 256u);
   EXPECT_EQ(pair.input.back(), l.end());
   EXPECT_EQ(pair.target, Ids{l.end()});
@@ -160,7 +160,7 @@ TEST(SpanCorruption, SequencesOfTheGolden) {
   const MotionLanguage language({"m", model}, {});
   ASSERT_EQ(language.sentinel(0), 1099);
   for (const nlohmann::json& c : span_golden()["cases"]) {
-    const Pair pair = corrupt_spans(c["ids"], {c["kept"], c["dropped"]}, language);
+    const LanguagePair pair = corrupt_spans(c["ids"], {c["kept"], c["dropped"]}, language);
     EXPECT_EQ(pair.input, c["input"].get<Ids>());
     EXPECT_EQ(pair.target, c["target"].get<Ids>());
   }
@@ -168,12 +168,12 @@ TEST(SpanCorruption, SequencesOfTheGolden) {
 
 TEST(SpanCorruption, ByHand) {
   const MotionLanguage l = tiny_language();  // sentinels 9, 8
-  const Pair pair = corrupt_spans({4, 5, 6, 7, 4}, {{2, 1}, {1, 1}}, l);
+  const LanguagePair pair = corrupt_spans({4, 5, 6, 7, 4}, {{2, 1}, {1, 1}}, l);
   EXPECT_EQ(pair.input, (Ids{4, 5, 9, 7, 8, 1}));
   EXPECT_EQ(pair.target, (Ids{9, 6, 8, 4, 1}));
   // Fewer than two ids: nothing is dropped.
   for (const Ids& ids : {Ids{}, Ids{4}}) {
-    const Pair whole = corrupt_spans(ids, draw_spans(int64_t(ids.size()), {}, {1, 1}), l);
+    const LanguagePair whole = corrupt_spans(ids, draw_spans(int64_t(ids.size()), {}, {1, 1}), l);
     EXPECT_EQ(whole.input.size(), ids.size() + 1);
     EXPECT_EQ(whole.target, Ids{1});
   }
@@ -211,7 +211,7 @@ TEST(SpanCorruption, OfTextAndOfMotion) {
   const Filling item{.codes = counted(40), .caption = "a person walks forward, then jumps twice on the spot."};
   for (const Objective what : {Objective::text, Objective::motion}) {
     const std::string text = what == Objective::text ? item.caption : l.motion(item.codes);
-    const Pair pair = corrupted_pair(what, item, l, {}, {4, 4});
+    const LanguagePair pair = corrupted_pair(what, item, l, {}, {4, 4});
     // Each sentinel of the input replaced by what the target says it stands for.
     Ids restored;
     for (const int32_t id : pair.input) {
@@ -226,10 +226,10 @@ TEST(SpanCorruption, OfTextAndOfMotion) {
     EXPECT_GT(pair.target.size(), 3u);
   }
   EXPECT_EQ(corrupted_pair(Objective::text, {.codes = {}, .caption = ""}, l, {}, {1, 1}).input, Ids{l.end()});
-  const Pair motionless = corrupted_pair(Objective::motion, {.codes = {}, .caption = ""}, l, {}, {1, 1});
+  const LanguagePair motionless = corrupted_pair(Objective::motion, {.codes = {}, .caption = ""}, l, {}, {1, 1});
   EXPECT_EQ(motionless.input, (Ids{l.motion_id(512), l.sentinel(0), l.end()}));
   EXPECT_EQ(motionless.target, (Ids{l.sentinel(0), l.motion_id(513), l.end()}));
-  const Pair cut = corrupted_pair(Objective::motion, {.codes = Ids(515, 3), .caption = ""}, l, {}, {1, 1});
+  const LanguagePair cut = corrupted_pair(Objective::motion, {.codes = Ids(515, 3), .caption = ""}, l, {}, {1, 1});
   EXPECT_EQ(cut.input.size(), 255u - 38 + 13 + 1);
   error_of(ErrorCode::runtime, [&] { corrupted_pair(Objective::supervised, item, l, {}, {1, 1}); });
 }

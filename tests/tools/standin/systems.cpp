@@ -1,5 +1,6 @@
 #include "tools/common/files/systems.h"
 
+#include "models/motiongpt/motiongpt.h"
 #include "models/t2m_gpt/t2m_gpt.h"
 #include "tests/tools/standin/standin.h"
 
@@ -9,6 +10,7 @@ const std::vector<System>& systems() {
   static const std::vector<System> all = {
       system_of<MotionTokenizer>(),
       system_of<T2mGpt>(),
+      system_of<MotionGpt>(),
       system_of<StandIn>(),
   };
   return all;
