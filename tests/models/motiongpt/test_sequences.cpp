@@ -159,7 +159,8 @@ TEST(SpanCorruption, SequencesOfTheGolden) {
   for (int i = 8; i < 1000; ++i) model += spiece_piece("piece" + std::to_string(i), -9);
   const MotionLanguage language({"m", model}, {});
   ASSERT_EQ(language.sentinel(0), 1099);
-  for (const nlohmann::json& c : span_golden()["cases"]) {
+  const nlohmann::json cases = span_golden()["cases"];  // the loop's range would not keep the whole alive
+  for (const nlohmann::json& c : cases) {
     const LanguagePair pair = corrupt_spans(c["ids"], {c["kept"], c["dropped"]}, language);
     EXPECT_EQ(pair.input, c["input"].get<Ids>());
     EXPECT_EQ(pair.target, c["target"].get<Ids>());
