@@ -1,5 +1,5 @@
 # A thin front for CMake: `make demo` and `make test` are the only command needed on a fresh Debian machine.
-.PHONY: all deps test-deps demo test gradcheck bench asan fuzz format format-check headers clean help
+.PHONY: all deps test-deps programs demo test gradcheck bench asan fuzz format format-check headers clean help
 .DEFAULT_GOAL := all
 
 JOBS         ?= $(shell nproc)
@@ -45,7 +45,10 @@ all: deps  ## release build in build/bin
 deps:  ## install missing Debian packages, or print the command that does
 	$(call install,$(PACKAGES))
 
-demo: all  ## make the built-in set, train, generate; look at out/demo/index.html
+programs: deps  ## the programs alone, without the tests
+	$(call build,build,,programs)
+
+demo: programs  ## make the built-in set, train, generate; look at out/demo/index.html
 	build/bin/demo --system $(SYSTEM) --out out/demo
 
 test-deps:

@@ -30,4 +30,12 @@ inline auto dispatch(Device device, const char* name, const Kernel& kernel, cons
   return kernel(device, arguments...);
 }
 
+// x as (outer, n, inner) around `axis`.
+inline Tensor around(const Tensor& x, int axis) {
+  int64_t outer = 1, inner = 1;
+  for (int i = 0; i < axis; ++i) outer *= x.shape()[i];
+  for (int i = axis + 1; i < x.rank(); ++i) inner *= x.shape()[i];
+  return x.reshape({outer, x.shape()[axis], inner});
+}
+
 }  // namespace kg

@@ -31,12 +31,6 @@ void check_ids(const char* op, const Tensor& ids, int64_t n) {
     CHECK(id >= 0 && id < n, "[", op, "] index ", id, " at place ", i, " is outside 0..", n - 1);
   }
 }
-Tensor around(const Tensor& x, int axis) {
-  int64_t outer = 1, inner = 1;
-  for (int i = 0; i < axis; ++i) outer *= x.shape()[i];
-  for (int i = axis + 1; i < x.rank(); ++i) inner *= x.shape()[i];
-  return x.reshape({outer, x.shape()[axis], inner});
-}
 Shape with_extent(Shape shape, int axis, int64_t extent) {
   shape[axis] = extent;
   return shape;

@@ -60,14 +60,6 @@ Tensor sum_scaled(const Tensor& x, const std::vector<int>& axes, bool keepdim, b
   return out;
 }
 
-// x contiguous as (outer, n, inner) around `axis`.
-Tensor around(const Tensor& x, int axis) {
-  int64_t outer = 1, inner = 1;
-  for (int i = 0; i < axis; ++i) outer *= x.shape()[i];
-  for (int i = axis + 1; i < x.rank(); ++i) inner *= x.shape()[i];
-  return x.contiguous().reshape({outer, x.shape()[axis], inner});
-}
-
 Tensor extremum_index(const Tensor& x, int axis, bool largest) {
   const char* op = largest ? "argmax" : "argmin";
   axis = wrap_axis(axis, x.rank(), op);
@@ -75,7 +67,7 @@ Tensor extremum_index(const Tensor& x, int axis, bool largest) {
   Shape shape = x.shape();
   shape.erase(axis);
   const Tensor index = Tensor::empty(shape, Dtype::i32, x.device());
-  if (index.numel()) DISPATCH(x.device(), arg_extremum, index, around(x, axis), largest);
+  if (index.numel()) DISPATCH(x.device(), arg_extremum, index, around(x.contiguous(), axis), largest);
   return index;
 }
 
@@ -125,7 +117,7 @@ std::pair<Tensor, Tensor> topk(const Tensor& x, int64_t k) {
 Tensor cumsum(const Tensor& x, int axis, bool reverse) {
   axis = wrap_axis(axis, x.rank(), "cumsum");
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  if (x.numel()) DISPATCH(x.device(), cumsum_forward, around(y, axis), around(x, axis), reverse);
+  if (x.numel()) DISPATCH(x.device(), cumsum_forward, around(y, axis), around(x.contiguous(), axis), reverse);
   return y;
 }
 

@@ -9,11 +9,12 @@
 #endif
 
 namespace kg {
-namespace {
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-}  // namespace
 
-Stopwatch::Stopwatch(Device device) : device_(device), begin_(now()) {
+double clock_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Stopwatch::Stopwatch(Device device) : device_(device), begin_(clock_seconds()) {
 #ifdef KG_CUDA
   if (device == Device::cuda) event_ = cuda::event_record();
 #endif
@@ -32,7 +33,7 @@ double Stopwatch::seconds() const {
     return cuda::event_seconds(event_, end.get());
   }
 #endif
-  return now() - begin_;
+  return clock_seconds() - begin_;
 }
 
 }  // namespace kg

@@ -5,6 +5,8 @@
 
 namespace kg {
 
+double clock_seconds();  // of the host's steady clock
+
 // Seconds of work since it was made: on CUDA between events in the stream, on the CPU by the clock.
 class Stopwatch {
  public:

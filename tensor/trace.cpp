@@ -1,20 +1,18 @@
 #include "tensor/trace.h"
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <map>
 #include <sstream>
 #include <string_view>
 
 #include "tensor/device.h"
+#include "tensor/stopwatch.h"
 
 namespace kg {
 namespace {
 
 using Operands = std::vector<OpRecord::Operand>;
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double count(const Operands& o, size_t i) { return double(o.at(i).shape.numel()); }
 double extent(const Operands& o, size_t i, int axis) {
@@ -100,14 +98,14 @@ void OpTimer::add_operand(const Tensor& t) {
 void OpTimer::start() {
   OpTrace::active_ = nullptr;
   synchronize(device_);
-  begin_ = now();
+  begin_ = clock_seconds();
 }
 
 OpTimer::~OpTimer() noexcept(false) {
   OpTrace::active_ = &trace_;
   if (std::uncaught_exceptions() > 0) return;  // the kernel failed
   synchronize(device_);
-  record_.seconds = now() - begin_;
+  record_.seconds = clock_seconds() - begin_;
   trace_.records_.push_back(std::move(record_));
 }
 

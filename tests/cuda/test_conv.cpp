@@ -7,20 +7,20 @@ namespace {
 
 using CudaConv = DeviceTest;
 
-struct Case {
+struct ConvCase {
   int64_t in, out, taps;
   Conv1dOptions options;
 };
-const std::vector<Case> kCases{{8, 16, 3, {1, 1, 1}},  {263, 16, 3, {1, 1, 1}}, {16, 263, 3, {1, 1, 1}},
-                               {9, 7, 4, {2, 1, 1}},   {16, 8, 4, {2, 1, 1}},   {5, 3, 3, {1, 9, 9}},
-                               {16, 24, 1, {1, 0, 1}}, {7, 263, 1, {1, 0, 1}},  {7, 5, 1, {2, 0, 1}},
-                               {7, 5, 1, {1, 1, 1}},   {1, 1, 2, {1, 0, 1}}};
+const std::vector<ConvCase> kCases{{8, 16, 3, {1, 1, 1}},  {263, 16, 3, {1, 1, 1}}, {16, 263, 3, {1, 1, 1}},
+                                   {9, 7, 4, {2, 1, 1}},   {16, 8, 4, {2, 1, 1}},   {5, 3, 3, {1, 9, 9}},
+                                   {16, 24, 1, {1, 0, 1}}, {7, 263, 1, {1, 0, 1}},  {7, 5, 1, {2, 0, 1}},
+                                   {7, 5, 1, {1, 1, 1}},   {1, 1, 2, {1, 0, 1}}};
 
 Tensor stored_kio(const Tensor& weight) { return conv1d_weight_layout(weight); }
 
 TEST_F(CudaConv, AllPassesMatchTheCpu) {
   for (const Dtype dtype : kDeviceFloats)
-    for (const Case& c : kCases)
+    for (const ConvCase& c : kCases)
       for (const bool misaligned : {false, true}) {
         SCOPED_TRACE(std::string(name_of(dtype)) + " " + std::to_string(c.in) + " -> " + std::to_string(c.out) + ", " +
                      std::to_string(c.taps) + " taps, stride " + std::to_string(c.options.stride) +

@@ -9,7 +9,7 @@ namespace {
 
 using CudaMatmul = DeviceTest;
 
-Tensor values(const Shape& shape, uint64_t stream, Dtype dtype) {
+Tensor numbers(const Shape& shape, uint64_t stream, Dtype dtype) {
   const Tensor t = Tensor::empty(shape);
   fill_uniform(t, -1, 1, {21, stream});
   return t.to(dtype);
@@ -25,8 +25,8 @@ TEST_F(CudaMatmul, RowsOfADecodingStep) {
     for (int64_t rows : {1, 3, 8, 9, 17})
       for (int64_t in : {1, 7, 64, 250}) {
         const int64_t out = in + 3;
-        const Tensor x = values({rows, in}, 1, x_dtype), w = values({out, in}, 2, w_dtype),
-                     b = values({out}, 3, x_dtype);
+        const Tensor x = numbers({rows, in}, 1, x_dtype), w = numbers({out, in}, 2, w_dtype),
+                     b = numbers({out}, 3, x_dtype);
         const Tensor want = linear(x.to(Dtype::f64), w.to(Dtype::f64), b.to(Dtype::f64));
         const Tensor got = linear_rows(x.to(Device::cuda), w.to(Device::cuda), b.to(Device::cuda));
         EXPECT_LE(worst(got, want), (x_dtype == Dtype::f32 ? 1e-5 : 0x1p-8) * largest(want))
@@ -38,14 +38,14 @@ TEST_F(CudaMatmul, RowsOfADecodingStep) {
 }
 
 TEST_F(CudaMatmul, Bf16AccumulatesInF32) {
-  const Tensor a = values({33, 65}, 4, Dtype::bf16), b = values({65, 31}, 5, Dtype::bf16);
+  const Tensor a = numbers({33, 65}, 4, Dtype::bf16), b = numbers({65, 31}, 5, Dtype::bf16);
   const Tensor out = Tensor::ones({33, 31}, Dtype::f32, Device::cuda);
   matmul_into(out, a.to(Device::cuda), b.to(Device::cuda), 1);
   const Tensor want = affine(matmul(a.to(Dtype::f64), b.to(Dtype::f64)), 1, 1);
   EXPECT_LE(worst(out, want), 1e-5);
   EXPECT_THROW(
-      matmul_into(Tensor::zeros({33, 31}, Dtype::bf16, Device::cuda), values({33, 65}, 4, Dtype::f32).to(Device::cuda),
-                  values({65, 31}, 5, Dtype::f32).to(Device::cuda), 0),
+      matmul_into(Tensor::zeros({33, 31}, Dtype::bf16, Device::cuda), numbers({33, 65}, 4, Dtype::f32).to(Device::cuda),
+                  numbers({65, 31}, 5, Dtype::f32).to(Device::cuda), 0),
       Error);
 }
 
@@ -53,7 +53,7 @@ TEST_F(CudaMatmul, GradientsOfALinearLayerWithTheBiasInOneProduct) {
   for (Dtype dtype : {Dtype::f32, Dtype::bf16})
     for (int64_t out : {1, 2, 33, 64})  // some products have no epilogue that sums
       for (int64_t rows : {1, 65}) {
-        const Tensor gy = values({rows, out}, 7, dtype), x = values({rows, 31}, 8, dtype);
+        const Tensor gy = numbers({rows, out}, 7, dtype), x = numbers({rows, 31}, 8, dtype);
         const Tensor weight = Tensor::ones({out, 31}, Dtype::f32, Device::cuda),
                      exact = Tensor::ones({out, 31}, Dtype::f64);
         const Tensor bias = Tensor::ones({out}, Dtype::f32, Device::cuda), want = Tensor::ones({out}, Dtype::f64);
@@ -70,7 +70,7 @@ TEST_F(CudaMatmul, GradientsOfALinearLayerWithTheBiasInOneProduct) {
 TEST_F(CudaMatmul, SeveralIntoOneBuffer) {
   for (Dtype dtype : {Dtype::f32, Dtype::bf16})
     for (double beta : {0, 1}) {
-      const Tensor gy = values({65, 24}, 9, dtype), x = values({65, 31}, 10, dtype);
+      const Tensor gy = numbers({65, 24}, 9, dtype), x = numbers({65, 31}, 10, dtype);
       const auto run = [&](const Tensor& flat, const Tensor& g, const Tensor& in) {
         const Tensor out = Tensor::view_of(flat.storage(), 0, {3, 8, 31}, {272, 31, 1}, flat.dtype());
         matmul_into(out, g.reshape({65, 3, 8}).permute({1, 2, 0}), in.unsqueeze(0).expand({3, 65, 31}), beta);
@@ -84,7 +84,7 @@ TEST_F(CudaMatmul, SeveralIntoOneBuffer) {
 }
 
 TEST_F(CudaMatmul, ViewsOfAFusedProjection) {
-  const Tensor whole = values({4, 6, 30}, 6, Dtype::f32), there = whole.to(Device::cuda);
+  const Tensor whole = numbers({4, 6, 30}, 6, Dtype::f32), there = whole.to(Device::cuda);
   const auto part = [](const Tensor& t) { return matmul(t.slice(2, 0, 10), t.slice(2, 10, 20).transpose(1, 2)); };
   EXPECT_LE(worst(part(there), part(whole.to(Dtype::f64))), 1e-5);
 }
