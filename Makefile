@@ -1,10 +1,11 @@
 # A thin front for CMake: `make demo` and `make test` are the only command needed on a fresh Debian machine.
-.PHONY: all deps test-deps programs demo test gradcheck bench asan fuzz format format-check headers clean help
+.PHONY: all deps test-deps programs demo train test gradcheck bench asan fuzz format format-check headers clean help
 .DEFAULT_GOAL := all
 
 JOBS         ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 SYSTEM       ?= t2m_gpt
+PRESET       ?= tiny
 CMAKE_FLAGS  ?=
 
 # ocl-icd-opencl-dev: the CMake file of libdnnl-dev asks for it.
@@ -50,6 +51,9 @@ programs: deps  ## the programs alone, without the tests
 
 demo: programs  ## make the built-in set, train, generate; look at out/demo/index.html
 	build/bin/demo --system $(SYSTEM) --out out/demo
+
+train: programs  ## every stage of SYSTEM at PRESET on the built-in set, its demo page and its evaluation
+	build/bin/demo --system $(SYSTEM) --preset $(PRESET) --resume --evaluate --out out/$(SYSTEM)-$(PRESET)
 
 test-deps:
 	@$(MAKE) -s deps PACKAGES="$(TEST_PACKAGES)" || echo "deps: going on; tests of several processes are skipped"

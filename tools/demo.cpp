@@ -29,6 +29,7 @@ struct Options {
   RunOptions run;
   std::string system = "t2m_gpt", preset = "tiny";
   int clips = 2000;
+  bool evaluate = false;
   std::vector<std::string> prompts;
   std::vector<double> iters;
 };
@@ -74,6 +75,7 @@ class Demo {
   StagesRun stages(const std::filesystem::path& out, std::vector<int64_t> iters) const;
   int first_look();
   int train_on();
+  int judge();
   void look(const StagesRun& stages, const std::string& title);
   void write_page(const Skeleton& skeleton) const;
 
@@ -125,7 +127,30 @@ int Demo::train_on() {
   return 0;
 }
 
-// Motions of an age that a resumed demo has seen already stay as they were.
+// An evaluator for the set, and the trained system before it.
+int Demo::judge() {
+  const std::string set = set_.string(), seed = std::to_string(o_.run.seed), threads = std::to_string(o_.run.threads),
+                    evaluator = (o_.run.out / "evaluator").string();
+  std::vector<std::string> shared{"--seed", seed, "--threads", threads, "--device", o_.run.device, "--data", set};
+  if (o_.run.quiet) shared.push_back("--quiet");
+  std::vector<std::string> training{"--preset", o_.preset, "--out", evaluator},
+      judging{"--model",
+              stage_folder(stages(o_.run.out, {})).string(),
+              "--evaluator",
+              evaluator,
+              "--out",
+              (o_.run.out / "report").string(),
+              "--generations-once"};
+  const bool begun = std::filesystem::exists(o_.run.out / "evaluator" / "last.safetensors");
+  training.push_back(o_.run.resume && begun ? "--resume" : "--force");
+  training.insert(training.end(), shared.begin(), shared.end());
+  judging.insert(judging.end(), shared.begin(), shared.end());
+  if (const int code = run_program("train_evaluator", training)) return code;
+  return run_program("evaluate", judging);
+}
+
+// Motions of an age that a resumed demo has seen already stay as they were. Their page is there at once, their GIF, BVH
+// and other files at the end.
 void Demo::look(const StagesRun& stages, const std::string& title) {
   const std::filesystem::path file = stage_folder(stages) / "last.safetensors";
   const std::filesystem::path kept = o_.run.out / "ages" / std::to_string(ages_.size());
@@ -145,7 +170,7 @@ void Demo::look(const StagesRun& stages, const std::string& title) {
       m.joints = features_to_joints(m.features, model->skeleton());
     }
     write_npy(features, m.features);
-    write_motion(o_.run.out, m, {}, model->skeleton());
+    if (ages_.size() == std::size(kAges)) write_motion(o_.run.out, m, {}, model->skeleton());  // the last age
   }
   ages_.push_back(std::move(age));
   write_page(model->skeleton());
@@ -182,6 +207,8 @@ int Demo::run() {
     write_humanml3d(set_, procedural_clips(o_.run.seed, o_.clips, true), {.seed = o_.run.seed, .overwrite = true});
   if (const int code = first_look()) return code;
   if (const int code = train_on()) return code;
+  if (o_.evaluate)
+    if (const int code = judge()) return code;
   say("done in " + passed() + ". Open " + std::filesystem::absolute(o_.run.out / "index.html").string() +
       " in a browser.");
   return 0;
@@ -201,6 +228,7 @@ int main(int argc, char** argv) {
     cli.add("system", &o.system, "which to train").choices(system_names());
     cli.add("preset", &o.preset, "sizes and recipe").choices({"paper", "small", "tiny"});
     cli.add("clips", &o.clips, "clips of the built-in set, before mirroring").range(20, 1000000);
+    cli.add("evaluate", &o.evaluate, "train an evaluator too, and judge the system: OUT/report");
     cli.add("iters", &o.iters, "steps of each stage, joined by commas; none, or 0: the preset's").at_least(0);
     cli.group("Run");
     cli.add("resume", &o.run.resume, "go on where the demo was interrupted");

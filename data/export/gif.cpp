@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "tensor/error.h"
+#include "tensor/parallel.h"
 
 namespace kg {
 namespace {
@@ -230,12 +231,20 @@ std::string encode_gif(int frames, double seconds_per_frame, const std::function
   }
   Palette palette = make_palette(std::move(cells));
 
+  constexpr int kDrawnAtOnce = 16;  // by all threads
+  std::vector<Image> drawn;
   std::string out;
   LzwWriter lzw(out);
   std::vector<std::uint8_t> before;
   int width = 0, height = 0;
   for (int frame = 0; frame < frames; ++frame) {
-    const Image image = draw(frame);
+    if (frame % kDrawnAtOnce == 0) {
+      drawn.resize(size_t(std::min(kDrawnAtOnce, frames - frame)));
+      parallel_for(int64_t(drawn.size()), 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) drawn[size_t(i)] = draw(frame + int(i));
+      });
+    }
+    const Image& image = drawn[size_t(frame % kDrawnAtOnce)];
     if (frame == 0) {
       width = image.width, height = image.height;
       out = header(image, palette);
