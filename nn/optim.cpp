@@ -41,9 +41,6 @@ AdamW::Clip AdamW::clip_grad_norm_on_device(double max_norm) const {
   const Tensor squared = squared_norm_on_device(parameters_.gradients());
   return {squared, clip_scale(squared, max_norm)};
 }
-void AdamW::check_gradients() const {
-  if (!all_finite(parameters_.gradients())) fail_diverged();
-}
 
 void AdamW::step(double lr, const Tensor& scale) {
   parameters_.check_bound();

@@ -1,5 +1,5 @@
 // AdamW (Loshchilov and Hutter 2019) and Adam (Kingma and Ba 2015) over flat buffers. The order of a training step:
-//   zero_grad(); backward(loss); clip_grad_norm(1.0) or check_gradients(); step(schedule(i));
+//   zero_grad(); backward(loss); clip_grad_norm(1.0); step(schedule(i));
 // Every parameter of a group has a gradient (0 where none arrived), so weight decay acts on unused parameters too.
 #pragma once
 
@@ -26,9 +26,7 @@ class AdamW {
     Tensor squared_norm, scale;
   };
   Clip clip_grad_norm_on_device(double max_norm) const;
-  [[noreturn]] void fail_diverged() const;
-  // An Error (diverged) that names the first parameter whose gradient is not finite.
-  void check_gradients() const;
+  [[noreturn]] void fail_diverged() const;  // names the first parameter whose gradient is not finite
   void step(double lr, const Tensor& scale = {});
   void step() { step(options_.lr); }
 
