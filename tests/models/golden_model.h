@@ -1,4 +1,4 @@
-// A model held against a golden file of tests/golden/make_t2m_gpt_golden.py: weights in by name; gradients and three
+// A model held against a golden file that PyTorch made (tests/golden/make_*_golden.py): weights in by name; gradients and three
 // optimizer steps out.
 #pragma once
 
@@ -43,7 +43,8 @@ inline void expect_golden_gradients(const Module& model, const Golden& golden, d
 // The parameters after step `step` (0, 1, 2), as differences from their start: in f64 within 1e-6 of a step's size,
 // which is the rounding of the stored differences. In f32 the parameters' own rounding is up to 1e-3 of a step, and
 // gradients near zero make steps of their own: within 1e-5 of the parameters.
-inline void expect_golden_step(const Module& model, const Golden& golden, int step, double lr, Dtype dtype) {
+inline void expect_golden_step(const Module& model, const Golden& golden, int step, double lr, Dtype dtype,
+                               int at_least = 61) {
   int compared = 0;
   for (auto& [name, parameter] : model.named_parameters()) {
     const std::string stored = "delta." + std::to_string(step) + "." + name;
@@ -56,7 +57,7 @@ inline void expect_golden_step(const Module& model, const Golden& golden, int st
       EXPECT_LT(relative_error(parameter->value, add(start, delta)), 1e-5) << stored;
     }
   }
-  EXPECT_GT(compared, 60);
+  EXPECT_GE(compared, at_least);
 }
 
 }  // namespace kg
