@@ -1,6 +1,8 @@
 #include "tests/models/model_cases.h"
 
 #include "models/evaluator/evaluator.h"
+#include "models/motiongpt/batches.h"
+#include "models/motiongpt/motiongpt.h"
 #include "models/t2m_gpt/gpt.h"
 #include "models/text/bert.h"
 #include "models/text/clip.h"
@@ -8,6 +10,7 @@
 #include "models/text/word_transformer.h"
 #include "models/tokenizer/vqvae.h"
 #include "nn/losses.h"
+#include "tests/data/tiny_spiece.h"
 
 namespace kg {
 namespace {
@@ -135,6 +138,27 @@ ModelLoss t5(bool gated) {
                  [=] { return cross_entropy_loss((*model)(sentences(), mask(), t5_decoder_ids(labels)), labels); });
 }
 
+// A motion with two hidden spans, as in pre-training, and an instruction: the loss is a mean over the targets of both.
+ModelLoss motiongpt() {
+  const MotionLanguage language({"tiny", tiny_spiece()}, {.codes = 4, .sentinels = 2});
+  const Filling filling{.codes = {1, 3, 0, 0, 2}, .caption = "walks"};
+  const LanguagePair hidden =
+      corrupt_spans(language.encode(language.motion(filling.codes), 8), {{2, 1}, {1, 2}}, language);
+  const SubTask task = pretraining_templates().tasks.back();  // a sentence to a motion
+  const LanguageBatch batch =
+      language_batch({hidden, supervised_pair(task, filling, language, {}, {1, 2}, {3, 4})}, language.pad());
+  T5Config config;
+  config.vocabulary = language.size(), config.width = 8, config.feedforward = 12, config.heads = 2;
+  config.head_width = 3, config.layers = config.decoder_layers = 2, config.buckets = 8, config.far = 6;
+  config.dropout = 0.2, config.end = language.end();
+  const auto model = make<T5>(config);
+  scale_new_head(*model);
+  const Tensor weight = Tensor::full({1}, 1 / double(batch.targets), Dtype::f64);
+  return loss_of({model.get()}, [=] {
+    return language_loss((*model)(batch.ids, batch.mask, t5_decoder_ids(batch.labels)), batch.labels, weight);
+  });
+}
+
 }  // namespace
 
 const std::vector<ModelCase>& model_cases() {
@@ -151,6 +175,7 @@ const std::vector<ModelCase>& model_cases() {
       {"DistilBERT", "states", [] { return bert(true); }, 1e-10},
       {"T5", "1.0, tied", [] { return t5(false); }, 3e-10},
       {"T5", "1.1, gated", [] { return t5(true); }},
+      {"MotionGPT", "T5, hidden spans and an instruction", motiongpt},
   };
   return cases;
 }
