@@ -106,11 +106,13 @@ struct ImportSource {
   std::filesystem::path base;        // an imported checkpoint of the stage before
   TextEncoderChoice text;
   int64_t heads = 16;
+  std::filesystem::path vocabulary;  // a spiece.model
 };
 struct Import {
   std::string name, help;
-  std::string kind;                                                       // of the checkpoint
-  bool needs_statistics = false, needs_base = false, needs_text = false;  // what else it must be given
+  std::string kind;  // of the checkpoint
+  // What else it must be given.
+  bool needs_statistics = false, needs_base = false, needs_text = false, needs_vocabulary = false;
   std::function<TensorFile(const ImportSource& source)> make;
 };
 

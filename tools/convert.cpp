@@ -15,7 +15,7 @@ using namespace kg::tools;
 namespace {
 
 struct Options {
-  std::filesystem::path file, out, statistics, base;
+  std::filesystem::path file, out, statistics, base, spiece;
   std::string dtype = "same", section, as = "weights";
   std::vector<std::string> drop, rename;
   TextEncoderChoice text;
@@ -102,6 +102,7 @@ void check_usage(const Options& o, const Import* import) {
   require(import && import->needs_statistics, !o.statistics.empty(), "--statistics DIR");
   require(import && import->needs_base, !o.base.empty(), "--tokenizer, the converted tokenizer");
   require(import && import->needs_text, o.text.pretrained(), "--text-encoder clip:FILE");
+  require(import && import->needs_vocabulary, !o.spiece.empty(), "--spiece FILE");
   if (import) require(false, o.dtype != "same" || !o.drop.empty() || !o.rename.empty(), "--dtype, --drop, --rename");
 }
 
@@ -116,7 +117,7 @@ int run(const Options& o) {
   if (import)
     write_checkpoint(o.out, import->kind,
                      import->make({read_weights(o.file, o.section).tensors, o.file.string(), o.statistics, o.base,
-                                   o.text, o.heads}));
+                                   o.text, o.heads, o.spiece}));
   else
     write_weights(o);
   int64_t tensors = 0, elements = 0;
@@ -150,6 +151,7 @@ int main(int argc, char** argv) {
     cli.add("statistics", &o.statistics, "mean.npy, std.npy of a tokenizer; or the data set's Mean.npy, Std.npy")
         .value_name("DIR");
     cli.add("tokenizer", &o.base, "of a transformer: the converted tokenizer").value_name("FILE");
+    cli.add("spiece", &o.spiece, "of a model around a T5: the spiece.model of that T5").value_name("FILE");
     cli.add("heads", &o.heads, "of attention, which such files do not say").range(1, 1024);
     cli.add_fields(o.text);
     cli.group("Run");

@@ -7,11 +7,14 @@
 #include <utility>
 
 #include "models/beam_search.h"
+#include "models/motiongpt/public_weights.h"
 
 namespace kg {
 namespace {
 
 constexpr int64_t kCaptionTokens = 40;  // of a caption at most, as published
+constexpr int64_t kNoLimit = std::numeric_limits<int32_t>::max();
+const std::string kGenerate = "Generate motion: ";
 
 // The logits of all tokens but ids [first, last] are put out of reach.
 void keep_only(Tensor& logits, int64_t first, int64_t last) {
@@ -19,6 +22,10 @@ void keep_only(Tensor& logits, int64_t first, int64_t last) {
   constexpr float kNever = -std::numeric_limits<float>::infinity();
   std::fill(x, x + first, kNever);
   std::fill(x + last + 1, x + logits.numel(), kNever);
+}
+
+std::string frames_text(const char* what, const Tensor& features) {
+  return what + (" of " + std::to_string(features.size(0)) + " frames");
 }
 
 Tensor joined_features(const std::vector<Tensor>& parts) {
@@ -47,8 +54,21 @@ void MotionGpt::to(Device device) {
 }
 
 // ---- asking
-MotionGpt::Prompt MotionGpt::prompt(const std::string& text) const {
+MotionGpt::Prompt MotionGpt::prompt(const std::string& text, const std::string& whole) const {
+  const std::vector<int32_t> ids = language.encode(text, kNoLimit);
+  if (int64_t(ids.size()) <= config_.read) return {.ids = ids};
+  CHECK_INPUT(whole.empty(), "[motiongpt] ", whole, " takes ", ids.size(), " tokens, one for each ", kFramesPerToken,
+              " frames among them; at most ", config_.read, " can be read: give less at once");
   return {.ids = language.encode(text, config_.read)};
+}
+
+std::vector<std::string> MotionGpt::notes(const std::vector<std::string>& captions) const {
+  std::vector<std::string> lines;
+  for (const std::string& caption : captions)
+    if (const size_t tokens = language.encode(kGenerate + caption, kNoLimit).size(); int64_t(tokens) > config_.read)
+      lines.push_back("a prompt has " + std::to_string(tokens) + " tokens; the model reads the first " +
+                      std::to_string(config_.read));
+  return lines;
 }
 
 // A request in words; what it may be answered with is known beforehand.
@@ -58,10 +78,10 @@ MotionGpt::Prompt MotionGpt::prompt_of(const MotionRequest& r) {
         " are the most");
   Prompt p;
   if (!r.beginning.defined() && !r.end.defined()) {
-    p = prompt("Generate motion: " + r.caption);
+    p = prompt(kGenerate + r.caption);
   } else if (!r.end.defined()) {
     const auto head = tokenizer.encode(r.beginning.contiguous());
-    p = prompt("Predict motion: " + language.motion(head));
+    p = prompt("Predict motion: " + language.motion(head), frames_text("the beginning", r.beginning));
     CHECK(codes == 0 || codes > int64_t(head.size()), "[motiongpt] the beginning has ", r.beginning.size(0),
           " frames, but the whole motion is to have ", r.frames);
     p.fewest = p.most = codes == 0 ? 0 : codes - int64_t(head.size());
@@ -73,7 +93,7 @@ MotionGpt::Prompt MotionGpt::prompt_of(const MotionRequest& r) {
     CHECK(gap > 0, "[motiongpt] both ends together are as long as the whole motion, ", r.frames, " frames");
     masked.insert(masked.end(), size_t(gap), language.masked());
     masked.insert(masked.end(), tail.begin(), tail.end());
-    p = prompt("Complete the masked motion: " + language.motion(masked));
+    p = prompt("Complete the masked motion: " + language.motion(masked), "the motion with its gap");
   }
   if (codes > 0 && p.most == 0) p.fewest = p.most = codes;
   if (p.most == 0) p.fewest = 1, p.most = most_codes();
@@ -169,7 +189,8 @@ std::vector<std::string> MotionGpt::caption(const std::vector<Tensor>& motions) 
   options.greedy = true, options.max_tokens = kCaptionTokens;
   std::vector<Prompt> prompts;
   for (const Tensor& motion : motions)
-    prompts.push_back(prompt("Generate text: " + language.motion(tokenizer.encode(motion))));
+    prompts.push_back(
+        prompt("Generate text: " + language.motion(tokenizer.encode(motion)), frames_text("a motion", motion)));
   std::vector<std::string> captions;
   for (const auto& written : write_answers(prompts, options)) captions.push_back(language.read(written).text);
   return captions;
@@ -188,7 +209,7 @@ Answer MotionGpt::answer(const Question& question, uint64_t seed) {
   }
   SampleOptions options = settings.sampling;
   options.seed = seed;
-  Prompt p = prompt(text);
+  Prompt p = prompt(text, "the prompt with its motions");
   p.stream = question.stream;
   const Written parsed = language.read(write_answers({p}, options).front());
   return {parsed.text, parsed.codes.empty() ? Tensor() : tokenizer.decode(parsed.codes)};
@@ -275,6 +296,12 @@ SystemInfo MotionGpt::info() {
                       iters(MotionGptStage::pretrain)},
                      {"train_motiongpt", "instruct", "--stage instruct --from {PREVIOUS}", 100,
                       iters(MotionGptStage::instruct)}},
+          .imports = {{.name = "motiongpt",
+                       .help = "MotionGPT's published checkpoint",
+                       .kind = kKind,
+                       .needs_statistics = true,
+                       .needs_vocabulary = true,
+                       .make = import_public_motiongpt}},
           .published_in = "MotionGPT (Jiang et al. 2023), HumanML3D test set, fine-tuned for text to motion",
           .published = {{"R-Precision top 1", .492, kNotPublished, ".511"},
                         {"R-Precision top 2", .681, kNotPublished, ".703"},

@@ -24,6 +24,7 @@ class MotionGpt : public TextToMotion {
   Tensor reconstruct(const Tensor& features) override { return tokenizer.reconstruct(features); }
   int64_t max_frames() const override { return most_codes() * kFramesPerToken; }
   const Skeleton& skeleton() const override { return tokenizer.body; }
+  std::vector<std::string> notes(const std::vector<std::string>& captions) const override;
   void to(Device device) override;
   void train(bool on) { t5.train(on); }
 
@@ -55,7 +56,8 @@ class MotionGpt : public TextToMotion {
     int64_t fewest = 1, most = 0;  // codes of the motion that is asked for; 0: text is asked for
   };
   int64_t most_codes() const { return config_.written - 3; }  // beside start, end and the end of the answer
-  Prompt prompt(const std::string& text) const;
+  // Cut off where it has too many tokens; an Error (input) instead where `whole` says what may not be.
+  Prompt prompt(const std::string& text, const std::string& whole = {}) const;
   Prompt prompt_of(const MotionRequest& request);
   Tensor motion_of(const MotionRequest& request, const std::vector<int32_t>& written);
   Sequences write_answers(const std::vector<Prompt>& prompts, const SampleOptions& options);

@@ -12,6 +12,7 @@ public_rows: a public T5 has as many; a larger one keeps them -> public.logits o
 Needs: torch, numpy, safetensors.   Run: python3 tests/golden/make_motiongpt_golden.py
 """
 
+import copy
 import pathlib
 
 import numpy as np
@@ -182,13 +183,13 @@ def put_public(golden, model):
 def write_published(folder, model, vqvae):
     """As PyTorch Lightning saves training: everything that the module holds, the evaluators of its metrics too."""
     def floats(module, prefix):
-        return {prefix + name: value.float() for name, value in module.state_dict().items()}
+        return {prefix + name: value for name, value in copy.deepcopy(module).float().state_dict().items()}
 
-    state = {"metrics.TM2TMetrics.t2m_textencoder.pos_emb.weight": torch.zeros(3, 2),
-             "metrics.TM2TMetrics.t2m_moveencoder.out_net.bias": torch.zeros(4),
+    state = {"metrics.TM2TMetrics.t2m_textencoder.pos_emb.weight": torch.zeros(3, 2).float(),
+             "metrics.TM2TMetrics.t2m_moveencoder.out_net.bias": torch.zeros(4).float(),
              **{name.replace("vae.vqvae.", "vae."): value for name, value in floats(vqvae, "vae.").items()},
-             **floats(model, "lm.language_model."), "_losses.losses_train.total": torch.zeros(()),
-             "_losses.losses_train.count": torch.zeros(())}
+             **floats(model, "lm.language_model."), "_losses.losses_train.total": torch.zeros(()).float(),
+             "_losses.losses_train.count": torch.zeros(()).float()}
     torch.save({"epoch": 7, "global_step": 11, "pytorch-lightning_version": "2.0.4", "state_dict": state,
                 "optimizer_states": [{"state": {0: {"step": torch.tensor(11.0), "exp_avg": torch.zeros(2)}}}],
                 "hyper_parameters": {"stage": "lm_instruct", "codebook_size": CODES}}, folder / "motiongpt.tar")
@@ -208,8 +209,8 @@ fill(golden, model, 1.0)
 with torch.no_grad():
     clip_codes = vqvae(clip)["ids"].tolist()
 taught = {"answer": "a person walks", "ruled": "a person jumps", "caption": "a person turns twice"}
-teach(model, [t2m(taught["answer"], [1, 5, 3]), t2m(taught["ruled"], [0, 2, 2, 7, 4, 6]), m2t(clip_codes, taught["caption"]),
-              m2t([6, 6, 1], "a person walks slowly")])
+teach(model, [t2m(taught["answer"], [1, 5, 3]), t2m(taught["ruled"], [0, 2, 2, 7, 4, 6]),
+              m2t(clip_codes, taught["caption"]), m2t([6, 6, 1], "a person walks slowly")])
 for name, value in model.named_parameters():
     golden.put(f"w.{name}", value)
 put_answer(golden, "answer", model, vqvae, taught["answer"])

@@ -4,9 +4,12 @@
 #include "data/formats/npy.h"
 #include "data/formats/safetensors.h"
 #include "data/motion/skeleton.h"
+#include "models/motiongpt/motiongpt.h"
 #include "models/t2m_gpt/t2m_gpt.h"
 #include "tensor/random.h"
 #include "tests/data/bad_input.h"
+#include "tests/data/tiny_spiece.h"
+#include "tests/golden/golden.h"
 #include "tests/tiny_text_models.h"
 #include "tests/tools/programs.h"
 #include "tools/common/files/systems.h"
@@ -173,6 +176,47 @@ TEST_F(Convert, MakesAModelOfThePublishedOnes) {
                  "trans_base.tok_emb.weight is missing");
   expect_refused(quoted(SmallModel::get().tokenizer() / "last.safetensors") + " --as t2mgpt-vqvae --statistics meta", 3,
                  "unexpected");
+}
+
+TEST_F(Convert, MakesAMotionGptOfThePublishedOne) {
+  const Golden golden("motiongpt.safetensors");
+  fs::create_directory(folder_ / "meta");
+  write_npy(folder_ / "meta/mean.npy", golden.get("mean"));
+  write_npy(folder_ / "meta/std.npy", golden.get("std"));
+  const std::string spiece = "--spiece " + quoted(kArchives / "motiongpt_spiece.model");
+  const std::string motiongpt = quoted(kArchives / "motiongpt.tar") + " --as motiongpt ";
+  RunResult result = run(motiongpt + "--statistics meta " + spiece + " --out model.safetensors");
+  ASSERT_EQ(result.code, 0) << result.output;
+  const auto model = MotionGpt::open(read_checkpoint(folder_ / "model.safetensors", MotionGpt::kKind), {}, "model");
+  EXPECT_EQ(model->tokenizer.encode(golden.get("caption.features")).size(), 5u);
+  EXPECT_EQ(model->config().written, 128);
+  NoGrad guard;
+  const Tensor logits =
+      model->t5(golden.get("batch.0.ids"), golden.get("batch.0.mask"), t5_decoder_ids(golden.get("batch.0.labels")))
+          .value;
+  EXPECT_LT(relative_error(logits, golden.get("y.logits")), 1e-5);
+  const Json texts = Json::parse(golden.file().metadata.at("config"));
+  EXPECT_EQ(model->caption({golden.get("caption.features")}), std::vector<std::string>{texts["caption"]});
+  result = run_in(folder_.path(), "generate", "--model model.safetensors -p 'a person walks' --format npy --out out");
+  EXPECT_EQ(result.code, 0) << result.output;
+  EXPECT_TRUE(fs::exists(folder_ / "out/000_a_person_walks.npy"));
+
+  expect_refused(motiongpt + "--statistics meta", 2, "--as motiongpt needs --spiece FILE");
+  expect_refused(motiongpt + spiece, 2, "--as motiongpt needs --statistics DIR");
+  expect_refused(quoted(kArchives / "zip.pt") + " " + spiece, 2, "--as weights takes no --spiece");
+  spill(folder_ / "other.model", tiny_spiece());
+  expect_refused(motiongpt + "--statistics meta --spiece other.model", 3, "Give the spiece.model of the T5");
+  expect_refused(motiongpt + "--statistics meta --spiece none.model", 3, "none.model");
+  expect_refused(quoted(kArchives / "t2m_gpt_gpt.pth") + " --as motiongpt --statistics meta " + spiece, 3,
+                 "no weights begin with vae. (the motion tokenizer); there are those of trans_base, trans_head");
+  const std::string norm = "lm.language_model.decoder.block.0.layer.1.layer_norm.weight";
+  ASSERT_EQ(run(quoted(kArchives / "motiongpt.tar") + " --drop " + norm +
+                " --rename metrics.=measures. --out wrong.safetensors")
+                .code,
+            0);
+  const std::string wrong = "wrong.safetensors --as motiongpt --statistics meta " + spiece;
+  expect_refused(wrong, 3, "missing     " + norm);
+  expect_refused(wrong, 3, "unexpected  measures.TM2TMetrics.t2m_moveencoder.out_net.bias");
 }
 
 }  // namespace
