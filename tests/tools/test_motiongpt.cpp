@@ -1,5 +1,7 @@
 // MotionGPT's programs from end to end at toy size: both stages, resume, and every way to ask.
 #include "data/formats/npy.h"
+#include "tests/data/bad_input.h"
+#include "tests/data/stick_figure.h"
 #include "tests/nn/mpirun.h"
 #include "tests/tools/programs.h"
 #include "tools/common/train/csv.h"
@@ -26,6 +28,15 @@ class MotionGptPrograms : public testing::Test {
     r = run("train_motiongpt", "--stage instruct --from pretrain --data " + quoted(SmallModel::get().set()) + kSizes +
                                    "--max-iters 3 --out instruct");
     ASSERT_EQ(r.code, 0) << r.output;
+  }
+  // No checkpoint, motion, table or page in x/, and nothing half-written.
+  void expect_refused(const RunResult& result, int code, const std::string& mention) const {
+    EXPECT_EQ(result.code, code) << result.output;
+    EXPECT_NE(result.output.find(mention), std::string::npos) << mention << " is not in: " << result.output;
+    if (!fs::exists(folder_ / "x")) return;
+    for (const auto& [name, bytes] : files_below(folder_ / "x"))
+      for (const char* ending : {".safetensors", ".npy", ".tsv", ".html", ".tmp."})
+        EXPECT_EQ(name.find(ending), std::string::npos) << name;
   }
   fs::path clip() const {
     for (const auto& entry : fs::directory_iterator(SmallModel::get().set() / "new_joint_vecs")) return entry.path();
@@ -74,19 +85,80 @@ TEST_F(MotionGptPrograms, OneModelDoesAllOfIt) {
   EXPECT_NE(r.output.find("BLEU-1"), std::string::npos) << r.output;
 }
 
-TEST_F(MotionGptPrograms, BadInput) {
-  const std::string data = "--data " + quoted(SmallModel::get().set());
-  RunResult r = run("train_motiongpt", data + " --stage instruct --out x");
-  EXPECT_EQ(r.code, 2) << r.output;
-  EXPECT_NE(r.output.find("--from"), std::string::npos) << r.output;
-  r = run("train_motiongpt", data + " --from " + quoted(SmallModel::get().gpt()) + kSizes + " --out x");
-  EXPECT_EQ(r.code, 3) << r.output;
-  r = run("caption", "--model " + quoted(SmallModel::get().gpt()) + " " + quoted(clip()) + " --out x");
-  EXPECT_EQ(r.code, 3) << r.output;
-  EXPECT_NE(r.output.find("writes no captions"), std::string::npos) << r.output;
-  r = run("ask", "--model " + quoted(SmallModel::get().gpt()) + " -p hello --out x");
-  EXPECT_EQ(r.code, 3) << r.output;
-  EXPECT_FALSE(fs::exists(folder_ / "x/last.safetensors"));
+// ---- bad input: the exit code, what the error mentions, and no result
+TEST_F(MotionGptPrograms, RefusesOtherCheckpointsAndStagesThatAreMissing) {
+  const std::string train = "--data " + quoted(SmallModel::get().set()) + kSizes + "--out x ";
+  const std::string gpt = quoted(SmallModel::get().gpt()), tokenizer = quoted(SmallModel::get().tokenizer());
+  fs::create_directory(folder_ / "empty");
+  expect_refused(run("train_motiongpt", train + "--stage instruct"), 2, "--from");
+  expect_refused(run("train_motiongpt", train), 2, "--tokenizer");
+  expect_refused(run("train_motiongpt", train + "--stage instruct --from none"), 3, "none");
+  expect_refused(run("train_motiongpt", train + "--stage instruct --from empty"), 3, "empty");
+  expect_refused(run("train_motiongpt", train + "--stage instruct --from " + gpt), 3, "t2m_gpt");
+  expect_refused(run("train_motiongpt", train + "--stage instruct --from " + tokenizer), 3, "vqvae");
+  expect_refused(run("train_motiongpt", train + "--tokenizer none"), 3, "none");
+  expect_refused(run("train_motiongpt", train + "--tokenizer " + gpt), 3, "t2m_gpt");
+  expect_refused(run("caption", "--model " + gpt + " " + quoted(clip()) + " --out x"), 3, "writes no captions");
+  expect_refused(run("ask", "--model " + gpt + " -p hello --out x"), 3, "answers no prompts");
+  spill(folder_ / "bad.json",
+        R"({"Text-to-Motion": {"caption": {"class": "t2m", "input": ["Go."], "output": ["x"]}}})");
+  expect_refused(run("train_motiongpt", train + "--stage instruct --from none --templates bad.json"), 3,
+                 "bad.json: Text-to-Motion, caption, output template 1: needs <Motion_Placeholder>");
+}
+
+TEST_F(MotionGptPrograms, RefusesAnotherVocabulary) {
+  const std::string spiece = slurp(kGolden / "archives/motiongpt_spiece.model");
+  spill(folder_ / "own.model", spiece);
+  const RunResult r = run("train_motiongpt", pretrain() + "--spiece own.model --max-iters 4 --until 2 --out run");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const std::string trained = slurp(folder_ / "run/last.safetensors");
+  std::string other = spiece;
+  other.replace(other.find("walks"), 5, "waves");  // as many pieces
+  spill(folder_ / "own.model", other);
+  const RunResult resumed = run("train_motiongpt", "--threads 1 --resume --out run");
+  EXPECT_EQ(resumed.code, 3) << resumed.output;
+  EXPECT_NE(resumed.output.find("another text vocabulary than this model's"), std::string::npos) << resumed.output;
+  EXPECT_EQ(slurp(folder_ / "run/last.safetensors"), trained);
+  spill(folder_ / "own.model", spiece.substr(0, spiece.size() / 2));
+  expect_refused(run("train_motiongpt", pretrain() + "--spiece own.model --max-iters 4 --out x"), 3, "own.model");
+}
+
+TEST_F(MotionGptPrograms, RefusesAnotherSkeleton) {
+  spill(folder_ / "stick.json", stick_skeleton(true));
+  fs::create_directory(folder_ / "sticks");
+  std::string table;
+  for (int i = 0; i < 4; ++i) {
+    const std::string name = "walk" + std::to_string(i);
+    spill(folder_ / ("sticks/" + name + ".bvh"), stick_bvh(240, 60, i));
+    table += name + "\ta stick walks\n";
+  }
+  spill(folder_ / "table.tsv", table);
+  RunResult r = run("prepare_data", "--bvh sticks --captions table.tsv --skeleton stick.json --out set");
+  ASSERT_EQ(r.code, 0) << r.output;
+  expect_refused(run("train_motiongpt", "--data set --tokenizer " + quoted(SmallModel::get().tokenizer()) + kSizes +
+                                            "--max-iters 2 --out x"),
+                 3, "stick");
+  r = run("train_motiongpt", pretrain() + "--max-iters 2 --out model");
+  ASSERT_EQ(r.code, 0) << r.output;
+  fs::path features;
+  for (const auto& entry : fs::directory_iterator(folder_ / "set/new_joint_vecs")) features = entry.path();
+  expect_refused(run("caption", "--model model " + quoted(features) + " --out x"), 3, features.string());
+}
+
+TEST_F(MotionGptPrograms, RefusesLengthsOutOfRange) {
+  for (const char* size : {"--max-length 1", "--longest-answer 15", "--pieces 0", "--noise-density 1", "--quoted 2"})
+    expect_refused(run("train_motiongpt", pretrain() + size + " --out x"), 2, std::string(size).substr(0, 6));
+  const RunResult r = run("train_motiongpt", pretrain() + "--max-length 40 --max-iters 2 --out model");
+  ASSERT_EQ(r.code, 0) << r.output;
+  expect_refused(run("generate", "--model model -p walk --length 501f --out x"), 2,
+                 "--length of 501 frames is above this model's 500");
+  const int64_t features = read_npy(clip()).size(1);
+  write_npy(folder_ / "short.npy", Tensor::zeros({3, features}));
+  write_npy(folder_ / "long.npy", Tensor::zeros({200, features}));
+  expect_refused(run("caption", "--model model short.npy --out x"), 3, "short.npy: 3 frames, at least 4 are needed");
+  expect_refused(run("caption", "--model model long.npy --out x"), 3, "a motion of 200 frames takes");
+  expect_refused(run("ask", "--model model -p 'What is <motion>?' --motion long.npy --out x"), 3,
+                 "at most 40 can be read");
 }
 
 }  // namespace
