@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "data/text/words.h"
 #include "models/beam_search.h"
 #include "models/motiongpt/public_weights.h"
 
@@ -64,10 +65,19 @@ MotionGpt::Prompt MotionGpt::prompt(const std::string& text, const std::string& 
 
 std::vector<std::string> MotionGpt::notes(const std::vector<std::string>& captions) const {
   std::vector<std::string> lines;
-  for (const std::string& caption : captions)
-    if (const size_t tokens = language.encode(kGenerate + caption, kNoLimit).size(); int64_t(tokens) > config_.read)
+  const int unknown = language.tokenizer().unknown();
+  for (const std::string& caption : captions) {
+    const size_t tokens = language.encode(kGenerate + caption, kNoLimit).size();
+    if (int64_t(tokens) > config_.read)
       lines.push_back("a prompt has " + std::to_string(tokens) + " tokens; the model reads the first " +
                       std::to_string(config_.read));
+    std::string list;
+    for (const std::string& word : split_words(caption)) {
+      const std::vector<int32_t> ids = language.encode(word, kNoLimit);
+      if (std::find(ids.begin(), ids.end(), unknown) != ids.end()) list += (list.empty() ? "" : ", ") + word;
+    }
+    if (!list.empty()) lines.push_back("\"" + caption + "\": the model has no pieces for: " + list);
+  }
   return lines;
 }
 

@@ -107,6 +107,26 @@ TEST(MotionGpt, CaptionsAndAnswers) {
   EXPECT_EQ(model->answer({"What is <motion>?", {motions[0]}, 4}, 9).text, answer.text);
 }
 
+TEST(MotionGpt, TellsWhatItDoesNotReadAndRefusesWhatItMustReadWhole) {
+  const auto model = toy_model();
+  EXPECT_TRUE(model->notes({"a person walks"}).empty());
+  std::string longer = "a person walks";
+  for (int i = 0; i < 100; ++i) longer += " and walks";
+  const auto notes = model->notes({longer, "a person \u8d70 walks"});
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_NE(notes[0].find("the model reads the first 80"), std::string::npos) << notes[0];
+  EXPECT_NE(notes[1].find("has no pieces for: \u8d70"), std::string::npos) << notes[1];
+  EXPECT_GE(model->generate({{longer, 1, 16}}, 7)[0].size(0), 16) << "cut off, as the note says";
+  const Tensor motion = motion_of(400, 1);
+  const auto expect = [](const std::function<void()>& call, const std::string& part) {
+    const std::string message = error_of(ErrorCode::input, call);
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  expect([&] { model->caption({motion}); }, "a motion of 400 frames takes");
+  expect([&] { model->answer({"What is <motion>?", {motion}}, 1); }, "at most 80 can be read");
+  expect([&] { model->generate({{"", 1, 0, motion}}, 7); }, "the beginning of 400 frames takes");
+}
+
 TEST(MotionGpt, FilesHoldAllOfIt) {
   const auto model = toy_model();
   const TensorFile file = model->save();
