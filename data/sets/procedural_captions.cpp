@@ -2,10 +2,14 @@
 // manner or an ending. In a phrase (a|b) is a choice and {slot} is filled from the parameters:
 //   {their} his, her or their; {side} left or right; {way} the direction's word; {times} once, twice, three times;
 //   {n:jump} "a single jump", "two jumps".
+// Sentences are read back by the same lists: an act is looked up among all that the phrases can be filled to.
+#include "data/sets/procedural_captions.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
 #include <sstream>
+#include <utility>
 
 #include "data/sets/procedural_motion.h"
 #include "tensor/error.h"
@@ -195,18 +199,24 @@ const Phrases& endings(Action action) {
   }
 }
 
+Phrases times_words(int n) {
+  if (n == 1) return {"once", "one time", "a single time"};
+  if (n == 2) return {"twice", "two times"};
+  return {std::string(kNumbers[n]) + " times"};
+}
 std::string times_word(int n, Dice& dice) {
-  static const char* once[] = {"once", "one time", "a single time"};
-  if (n == 1) return once[dice.below(3)];
-  if (n == 2) return dice.chance(0.6) ? "twice" : "two times";
-  return std::string(kNumbers[n]) + " times";
+  const Phrases words = times_words(n);
+  return n == 1 ? words[size_t(dice.below(3))] : n == 2 ? words[dice.chance(0.6) ? 0 : 1] : words[0];
 }
 
 // "a single jump", "three jumps"
+Phrases counted_words(int n, const std::string& noun) {
+  if (n == 1) return {"one " + noun, "a single " + noun};
+  return {std::string(kNumbers[n]) + " " + noun + (noun.ends_with("ch") ? "es" : "s")};
+}
 std::string counted(int n, const std::string& noun, Dice& dice) {
-  if (n == 1) return (dice.chance(0.5) ? "one " : "a single ") + noun;
-  const bool hiss = noun.ends_with("ch");
-  return std::string(kNumbers[n]) + " " + noun + (hiss ? "es" : "s");
+  const Phrases words = counted_words(n, noun);
+  return words[n == 1 && !dice.chance(0.5) ? 1 : 0];
 }
 
 const char* way_word(Direction d) {
@@ -229,24 +239,162 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
     text.replace(at, what.size(), with);
 }
 
-std::string fill(std::string text, const MotionParameters& p, const char* their, Dice& dice) {
-  for (size_t open; (open = text.find('(')) != std::string::npos;) {
-    const size_t close = text.find(')', open);
-    Phrases options;
-    std::stringstream inner(text.substr(open + 1, close - open - 1) + "|");
-    for (std::string option; std::getline(inner, option, '|');) options.push_back(option);
-    text.replace(open, close - open + 1, options[dice.below(int(options.size()))]);
-  }
+// A part of a phrase that stands in brackets, and what it is about.
+struct Slot {
+  size_t begin, end;  // brackets included
+  std::string inside;
+};
+std::optional<Slot> find_slot(const std::string& text, const std::string& open, char close) {
+  const size_t begin = text.find(open);
+  if (begin == std::string::npos) return {};
+  const size_t end = text.find(close, begin);
+  return Slot{begin, end + 1, text.substr(begin + open.size(), end - begin - open.size())};
+}
+std::string with(const std::string& text, const Slot& slot, const std::string& words) {
+  return text.substr(0, slot.begin) + words + text.substr(slot.end);
+}
+Phrases options_of(const Slot& choice) {
+  Phrases options;
+  std::stringstream inner(choice.inside + "|");
+  for (std::string option; std::getline(inner, option, '|');) options.push_back(option);
+  return options;
+}
+
+// What is the same in all fillings: whose, which side, which way.
+void name_sides(std::string& text, const MotionParameters& p, const std::string& their) {
   replace_all(text, "{their}", their);
   replace_all(text, "{side}", p.side == Side::left ? "left" : "right");
   replace_all(text, "{way}", way_word(p.direction));
+}
+
+std::string fill(std::string text, const MotionParameters& p, const char* their, Dice& dice) {
+  while (const auto choice = find_slot(text, "(", ')')) {
+    const Phrases options = options_of(*choice);
+    text = with(text, *choice, options[size_t(dice.below(int(options.size())))]);
+  }
+  name_sides(text, p, their);
   if (text.find("{times}") != std::string::npos) replace_all(text, "{times}", times_word(p.repetitions, dice));
-  const size_t open = text.find("{n:");
-  if (open != std::string::npos) {
-    const size_t close = text.find('}', open);
-    text.replace(open, close - open + 1, counted(p.repetitions, text.substr(open + 3, close - open - 3), dice));
+  if (const auto count = find_slot(text, "{n:", '}'))
+    text = with(text, *count, counted(p.repetitions, count->inside, dice));
+  while (text.ends_with(' ')) text.pop_back();
+  return text;
+}
+
+// All that fill() can make of a phrase.
+void add_fillings(std::string text, const MotionParameters& p, const std::string& their, Phrases& all) {
+  if (const auto choice = find_slot(text, "(", ')')) {
+    for (const std::string& option : options_of(*choice)) add_fillings(with(text, *choice, option), p, their, all);
+    return;
+  }
+  name_sides(text, p, their);
+  if (const auto times = find_slot(text, "{times", '}')) {
+    for (const std::string& words : times_words(p.repetitions)) add_fillings(with(text, *times, words), p, their, all);
+    return;
+  }
+  if (const auto count = find_slot(text, "{n:", '}')) {
+    for (const std::string& words : counted_words(p.repetitions, count->inside))
+      add_fillings(with(text, *count, words), p, their, all);
+    return;
   }
   while (text.ends_with(' ')) text.pop_back();
+  all.push_back(std::move(text));
+}
+
+// ---- where a manner and an ending may stand; an act is a filled phrase
+bool contains(const std::string& act, const char* word) { return act.find(word) != std::string::npos; }
+bool verb_first(const std::string& act) {
+  return !act.starts_with("is ") && !act.starts_with("goes ") && !act.starts_with("starts ");
+}
+// "slowly sits down and stays seated": only before two verbs.
+bool manner_before_only(const std::string& act) { return verb_first(act) && contains(act, " and "); }
+// "in place" twice, or "and" twice, reads badly.
+bool may_have_ending(const std::string& act) {
+  return !contains(act, " and ") && !contains(act, "stand") && !contains(act, " place") && !contains(act, " spot");
+}
+
+// ---- reading
+// What every act of every subject tells, by "their act".
+using Acts = std::map<std::string, CaptionFacts>;
+Acts make_acts() {
+  Acts acts;
+  for (MotionParameters p : all_parameters())
+    for (const std::string their : {"their", "his", "her"}) {
+      Phrases all;
+      for (const std::string& phrase : phrases_for(p)) add_fillings(phrase, p, their, all);
+      const Speed speed = std::exchange(p.speed, Speed::normal);
+      for (const std::string& act : all) {
+        CaptionFacts& facts = acts.emplace(their + " " + act, CaptionFacts{p, {}}).first->second;
+        CHECK(facts.parameters == p, "[procedural] \"", act, "\" means both ", describe(p), " and ",
+              describe(facts.parameters));
+        facts.speeds[size_t(speed)] = true;
+      }
+      p.speed = speed;
+    }
+  return acts;
+}
+
+// An act that the grammar has, with or without a manner; nothing otherwise.
+std::optional<CaptionFacts> read_act(const std::string& act, const char* their, std::optional<Speed> manner) {
+  static const Acts acts = make_acts();
+  const auto found = acts.find(std::string(their) + " " + act);
+  if (found == acts.end()) return {};
+  CaptionFacts facts = found->second;
+  if (!manner) return facts;
+  if (!facts.speeds[size_t(*manner)]) return {};
+  facts.speeds = {};
+  facts.speeds[size_t(*manner)] = true;
+  return facts;
+}
+
+// What stands between the subject and the ending, and the act in it.
+std::optional<CaptionFacts> read_manner(const std::string& text, const char* their, std::string* act) {
+  *act = text;
+  if (const auto facts = read_act(*act, their, {})) return facts;
+  for (const Speed speed : {Speed::slow, Speed::fast})
+    for (int i = 0; i < 3; ++i) {
+      const std::string manner = (speed == Speed::slow ? kSlow : kFast)[i];
+      if (i == 0 && text.starts_with(manner + " ")) {
+        *act = text.substr(manner.size() + 1);
+        if (const auto facts = read_act(*act, their, speed); facts && verb_first(*act)) return facts;
+      }
+      if (text.ends_with(" " + manner)) {
+        *act = text.substr(0, text.size() - manner.size() - 1);
+        if (const auto facts = read_act(*act, their, speed); facts && !manner_before_only(*act)) return facts;
+      }
+    }
+  return {};
+}
+
+std::optional<CaptionFacts> read_ending(const std::string& text, const char* their) {
+  std::string act;
+  if (const auto facts = read_manner(text, their, &act)) return facts;
+  for (const Action of : {Action::walk, Action::wave, Action::jump})  // one of each list
+    for (const std::string& ending : endings(of)) {
+      if (ending.empty() || !text.ends_with(" " + ending)) continue;
+      const auto facts = read_manner(text.substr(0, text.size() - ending.size() - 1), their, &act);
+      if (facts && may_have_ending(act) && &endings(facts->parameters.action) == &endings(of)) return facts;
+    }
+  return {};
+}
+
+// Lower case, single spaces, without quotes around it and a full stop.
+std::string plain_words(std::string_view sentence) {
+  std::string text;
+  for (const char c : sentence) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (blank && (text.empty() || text.back() == ' ')) continue;
+    text += blank ? ' ' : c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
+  }
+  const auto drop = [&](char last) {
+    while (text.ends_with(' ')) text.pop_back();
+    if (text.ends_with(last)) text.pop_back();
+  };
+  drop('.');
+  if (text.starts_with('"')) {
+    drop('"');
+    text.erase(0, 1);
+    drop('.');
+  }
   return text;
 }
 
@@ -255,22 +403,45 @@ std::string fill(std::string text, const MotionParameters& p, const char* their,
 std::string make_caption(const MotionParameters& p, Dice& dice) {
   const Subject& who = kSubjects[dice.below(int(std::size(kSubjects)))];
   const Phrases& phrases = phrases_for(p);
-  std::string act = fill(phrases[dice.below(int(phrases.size()))], p, who.their, dice);
-  const bool verb_first = act.rfind("is ", 0) != 0 && act.rfind("goes ", 0) != 0 && act.rfind("starts ", 0) != 0;
+  const std::string act = fill(phrases[size_t(dice.below(int(phrases.size())))], p, who.their, dice);
+  std::string told = act;
   if (p.speed != Speed::normal && dice.chance(0.75)) {
-    // "slowly sits down and stays seated": before two verbs; else before or after.
-    const bool two_verbs = act.find(" and ") != std::string::npos;
-    const bool before = verb_first && (two_verbs || dice.chance(0.3));
+    const bool before = manner_before_only(act) || (verb_first(act) && dice.chance(0.3));
     const int choice = before ? 0 : dice.below(3);
     const std::string manner = p.speed == Speed::slow ? kSlow[choice] : kFast[choice];
-    act = before ? manner + " " + act : act + " " + manner;
+    told = before ? manner + " " + act : act + " " + manner;
   }
   const Phrases& tails = endings(p.action);
-  std::string tail = dice.chance(0.3) ? tails[dice.below(int(tails.size()))] : "";
-  // "in place" twice, or "and" twice, reads badly.
-  const auto has = [&](const char* word) { return act.find(word) != std::string::npos; };
-  if (has(" and ") || has("stand") || has(" place") || has(" spot")) tail.clear();
-  return std::string(who.words) + " " + act + (tail.empty() ? "" : " " + tail);
+  std::string tail = dice.chance(0.3) ? tails[size_t(dice.below(int(tails.size())))] : "";
+  if (!may_have_ending(act)) tail.clear();
+  return std::string(who.words) + " " + told + (tail.empty() ? "" : " " + tail);
+}
+
+std::optional<CaptionFacts> read_caption(std::string_view sentence) {
+  const std::string text = plain_words(sentence);
+  for (const Subject& who : kSubjects) {
+    const std::string subject = std::string(who.words) + " ";
+    if (!text.starts_with(subject)) continue;
+    if (const auto facts = read_ending(text.substr(subject.size()), who.their)) return facts;
+  }
+  return {};
+}
+
+std::optional<CaptionFacts> read_captions(const std::vector<std::string>& sentences) {
+  std::optional<CaptionFacts> all;
+  for (const std::string& sentence : sentences) {
+    const auto facts = read_caption(sentence);
+    if (!facts || (all && !agree(*facts, *all))) return {};
+    if (!all) all = facts;
+    for (size_t s = 0; s < facts->speeds.size(); ++s) all->speeds[s] = all->speeds[s] && facts->speeds[s];
+  }
+  return all;
+}
+
+bool agree(const CaptionFacts& a, const CaptionFacts& b) {
+  bool speed = false;
+  for (size_t s = 0; s < a.speeds.size(); ++s) speed = speed || (a.speeds[s] && b.speeds[s]);
+  return speed && a.parameters == b.parameters;
 }
 
 }  // namespace kg

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "data/sets/procedural.h"
 #include "data/sets/procedural_body.h"
@@ -47,6 +48,7 @@ Script make_sit(const MotionParameters& p, Dice& dice);  // and stand_up
 Script make_bow(const MotionParameters& p, Dice& dice);
 
 MotionParameters roll_parameters(Dice& dice);
+std::vector<MotionParameters> all_parameters();  // every combination that the set contains
 std::string make_caption(const MotionParameters& p, Dice& dice);
 
 }  // namespace kg

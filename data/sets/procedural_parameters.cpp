@@ -112,6 +112,21 @@ MotionParameters roll_parameters(Dice& dice) {
   return p;
 }
 
+std::vector<MotionParameters> all_parameters() {
+  std::vector<MotionParameters> all;
+  for (int a = 0; a < kActions; ++a) {
+    const Choices c = choices(Action(a));
+    for (const Side side : c.sides)
+      for (const Direction direction : c.directions)
+        for (const Speed speed : c.speeds)
+          for (const Height height : c.heights)
+            for (const int repetitions : c.repetitions)
+              for (const double degrees : c.degrees)
+                all.push_back({Action(a), side, direction, speed, height, repetitions, degrees});
+  }
+  return all;
+}
+
 bool valid(const MotionParameters& p) {
   if (int(p.action) < 0 || int(p.action) >= kActions) return false;
   const Choices c = choices(p.action);
