@@ -7,6 +7,9 @@ void TextToMotion::refuse(const char* what) const { fail(ErrorCode::usage, "this
 std::vector<Tensor> TextToMotion::generate(const std::vector<MotionRequest>&, uint64_t) {
   refuse("make motions from sentences");
 }
+std::vector<Completion> TextToMotion::complete(const std::vector<MotionRequest>&, uint64_t) {
+  refuse("complete motions");
+}
 std::vector<std::string> TextToMotion::caption(const std::vector<Tensor>&) { refuse("write captions of motions"); }
 Answer TextToMotion::answer(const Question&, uint64_t) { refuse("answer prompts in free words"); }
 Tensor TextToMotion::reconstruct(const Tensor&) { refuse("reconstruct motions: it has no tokenizer"); }

@@ -23,6 +23,12 @@ struct MotionRequest {
   Tensor beginning = {}, end = {};
 };
 
+// A motion of which a part was given.
+struct Completion {
+  Tensor joined;  // with what was given, as it was given
+  Tensor alone;   // what the model wrote, by itself: published tables lay it from frame 0 of the whole motion on
+};
+
 // What was looked up for a request.
 struct Retrieved {
   std::string id, caption;
@@ -55,13 +61,16 @@ class TextToMotion {
   // What it can do. A request for anything else is an Error (usage) that says so.
   struct Abilities {
     bool generates = true, captions = false, reconstructs = false, retrieves = false, completes = false;
-    bool answers = false;    // prompts in free words
-    bool own_length = true;  // it decides how long a motion is; else requests must say
+    bool completes_by_caption = false;  // what it adds to a given part may be told in words
+    bool answers = false;               // prompts in free words
+    bool own_length = true;             // it decides how long a motion is; else requests must say
   };
   virtual Abilities abilities() const = 0;
 
   // A motion a request, of the random numbers of (seed, stream).
   virtual std::vector<Tensor> generate(const std::vector<MotionRequest>& requests, uint64_t seed);
+  // Of requests that give a beginning, or both ends and the length; joined is as long as was asked for.
+  virtual std::vector<Completion> complete(const std::vector<MotionRequest>& requests, uint64_t seed);
   virtual std::vector<std::string> caption(const std::vector<Tensor>& motions);  // a sentence a motion
   virtual Answer answer(const Question& question, uint64_t seed);
   virtual Tensor reconstruct(const Tensor& features);  // through the tokenizer and back
@@ -87,7 +96,9 @@ class TextToMotion {
 struct PublishedValue {
   const char* metric;        // as the evaluation names it: "FID"
   double value, half_width;  // of the 95 % interval; NaN where it is not published
-  const char* truth;         // the value of the real motions in the same table
+  const char* truth;         // the value of the real motions in the same table; empty: it has none
+  const char* group = "text to motion";
+  const char* source = nullptr;  // where it is not the system's `published_in`
 };
 inline constexpr double kNotPublished = std::numeric_limits<double>::quiet_NaN();
 
@@ -121,7 +132,7 @@ struct SystemInfo {
   std::string kind;         // of its checkpoints
   std::vector<StageProgram> stages = {};
   std::vector<Import> imports = {};
-  std::string published_in = {};  // the source of the published values
+  std::string published_in = {};  // the source of published values that name no other
   std::vector<PublishedValue> published = {};
 };
 

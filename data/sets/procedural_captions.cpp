@@ -427,7 +427,7 @@ std::optional<CaptionFacts> read_caption(std::string_view sentence) {
   return {};
 }
 
-std::optional<CaptionFacts> read_captions(const std::vector<std::string>& sentences) {
+std::optional<CaptionFacts> common_facts(const std::vector<std::string>& sentences) {
   std::optional<CaptionFacts> all;
   for (const std::string& sentence : sentences) {
     const auto facts = read_caption(sentence);

@@ -20,7 +20,7 @@ struct CaptionFacts {
 // Capitals, quotes around the sentence and a full stop are no part of it.
 std::optional<CaptionFacts> read_caption(std::string_view sentence);
 // What captions of one motion tell together; nothing if there is none, one cannot be read, or two contradict.
-std::optional<CaptionFacts> read_captions(const std::vector<std::string>& sentences);
+std::optional<CaptionFacts> common_facts(const std::vector<std::string>& sentences);
 // The same parameters, and a speed that both allow.
 bool agree(const CaptionFacts& a, const CaptionFacts& b);
 

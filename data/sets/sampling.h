@@ -93,6 +93,7 @@ enum class Draw : uint64_t {
   texts = 0x7465787473,
   pairs = 0x7061697273,
   multimodality = uint64_t(1) << 60,  // and the numbers after it: generations that belong to no repeat
+  completion = uint64_t(1) << 61,     // and the numbers after it: those of a task and a repeat
 };
 
 // The random numbers of one place of one batch.

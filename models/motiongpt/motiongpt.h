@@ -16,9 +16,11 @@ class MotionGpt : public TextToMotion {
   Abilities abilities() const override {
     return {.captions = true, .reconstructs = true, .completes = true, .answers = true};
   }
-  // A request with a beginning is answered with what follows it, one with both ends (which must say how long it is)
-  // with what lies between; `settings.joined` says whether what was given is part of the answer.
+  // A request that gives a part is completed; captions are no part of its prompt.
   std::vector<Tensor> generate(const std::vector<MotionRequest>& requests, uint64_t seed) override;
+  // A beginning is answered with what follows it, both ends (the request then says how long the motion is) with a whole
+  // motion, of which what lies between them is taken. Only what is given is encoded.
+  std::vector<Completion> complete(const std::vector<MotionRequest>& requests, uint64_t seed) override;
   std::vector<std::string> caption(const std::vector<Tensor>& motions) override;
   Answer answer(const Question& question, uint64_t seed) override;
   Tensor reconstruct(const Tensor& features) override { return tokenizer.reconstruct(features); }
@@ -34,7 +36,6 @@ class MotionGpt : public TextToMotion {
                                50};  // of motions; the library of the published code takes 50 where nothing is said
     int64_t beams = 1;               // of texts; 1: greedy
     bool only_motion = true;         // where a motion is asked for, no other token may be written
-    bool joined = true;              // completions hold what was given
   };
   Settings settings;
   static SystemInfo info();
@@ -59,7 +60,8 @@ class MotionGpt : public TextToMotion {
   // Cut off where it has too many tokens; an Error (input) instead where `whole` says what may not be.
   Prompt prompt(const std::string& text, const std::string& whole = {}) const;
   Prompt prompt_of(const MotionRequest& request);
-  Tensor motion_of(const MotionRequest& request, const std::vector<int32_t>& written);
+  std::vector<std::vector<int32_t>> written_codes(const std::vector<MotionRequest>& requests, uint64_t seed);
+  Tensor joined(const MotionRequest& request, const std::vector<int32_t>& codes);
   Sequences write_answers(const std::vector<Prompt>& prompts, const SampleOptions& options);
   DecodeState read(const std::vector<Prompt>& prompts) const;
 
@@ -71,7 +73,6 @@ void fields(MotionGpt::Settings& s, V&& v) {
   fields(s.sampling, v);
   v(rare({"beams", "beams", "of texts; 1: greedy", between(1, 64)}), s.beams);
   v(rare({"only_motion", "only-motion", "where a motion is asked for, write nothing else"}), s.only_motion);
-  v(rare({"joined", "joined", "completions hold what was given"}), s.joined);
 }
 
 // Mean cross-entropy over the targets of the whole batch, of which these rows may be a part: logits (B, Tt, V), labels

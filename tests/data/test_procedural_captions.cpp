@@ -61,15 +61,15 @@ TEST(ReadCaption, EveryCombinationIsRead) {
 TEST(ReadCaption, CaptionsOfAClipAgree) {
   for (int i = 0; i < 60; ++i) {
     const ProceduralClip clip = make_procedural_clip(4, i);
-    const auto facts = read_captions(clip.captions);
+    const auto facts = common_facts(clip.captions);
     ASSERT_TRUE(facts) << clip.captions[0];
     EXPECT_EQ(facts->parameters, without_speed(clip.parameters));
     EXPECT_TRUE(facts->speeds[size_t(clip.parameters.speed)]);
   }
-  EXPECT_FALSE(read_captions({}));
-  EXPECT_FALSE(read_captions({"a man walks forward", "a man walks backward"}));
-  EXPECT_FALSE(read_captions({"a man walks forward slowly", "a man walks forward quickly"}));
-  EXPECT_FALSE(read_captions({"a man walks forward", "a man dances"}));
+  EXPECT_FALSE(common_facts({}));
+  EXPECT_FALSE(common_facts({"a man walks forward", "a man walks backward"}));
+  EXPECT_FALSE(common_facts({"a man walks forward slowly", "a man walks forward quickly"}));
+  EXPECT_FALSE(common_facts({"a man walks forward", "a man dances"}));
 }
 
 TEST(ReadCaption, AlteredWordsAreNoticed) {

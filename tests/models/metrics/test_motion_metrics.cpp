@@ -131,6 +131,53 @@ TEST(Prediction, ByHand) {
   EXPECT_NEAR(mean.joint_fde, .07, 1e-12);
 }
 
+// As MotionGPT's prompts are made: of 49 tokens 9 are given, or 12 and the 13 from number 36 on.
+TEST(Prediction, MissingFramesAreWholeTokens) {
+  const auto range = [](CompletionTask task, int64_t frames) {
+    const auto missing = missing_frames(task, frames, given_share(task));
+    return missing ? std::pair(missing->begin, missing->end) : std::pair<int64_t, int64_t>(-1, -1);
+  };
+  using Range = std::pair<int64_t, int64_t>;
+  EXPECT_EQ(range(CompletionTask::prediction, 196), Range(36, 196));
+  EXPECT_EQ(range(CompletionTask::prediction, 199), Range(36, 196));
+  EXPECT_EQ(range(CompletionTask::between, 196), Range(48, 144));
+  EXPECT_EQ(range(CompletionTask::prediction, 20), Range(4, 20));
+  EXPECT_EQ(range(CompletionTask::prediction, 19), Range(-1, -1));
+  EXPECT_EQ(range(CompletionTask::between, 16), Range(4, 12));
+  EXPECT_EQ(range(CompletionTask::between, 15), Range(-1, -1));
+  EXPECT_EQ(fewest_frames(CompletionTask::prediction, .2), 20);
+  EXPECT_EQ(fewest_frames(CompletionTask::between, .25), 16);
+  EXPECT_EQ(fewest_frames(CompletionTask::prediction, .5), 8);
+  for (const double share : {0., -1., 1., std::nan("")})
+    EXPECT_NE(error_of(ErrorCode::input, [&] { missing_frames(CompletionTask::prediction, 40, share); }).find("share"),
+              std::string::npos);
+  EXPECT_NE(error_of(ErrorCode::input, [] { missing_frames(CompletionTask::between, 40, .5); }).find("0.5"),
+            std::string::npos);
+}
+
+TEST(Prediction, ControlsOnAStraightWalk) {
+  constexpr double kStep = .05;  // metres a frame, of every joint
+  const Joints straight = moved(still(40), [](Vec3 p, int t, int) { return p + Vec3{0, 0, kStep * t}; });
+  const FrameRange rest{8, 40}, gap{8, 30};
+  EXPECT_NEAR(displacement(straight, constant_velocity(straight, rest), rest).joint_fde, 0, 1e-12);
+  EXPECT_NEAR(displacement(straight, straight_between(straight, gap), gap).joint_ade, 0, 1e-12);
+  // Held: off by a step after a frame, by n steps after n.
+  const Displacement held = displacement(straight, hold_last_pose(straight, rest), rest);
+  EXPECT_NEAR(held.joint_fde, kStep * 32, 1e-12);
+  EXPECT_NEAR(held.joint_ade, kStep * 33 / 2, 1e-12);
+  EXPECT_NEAR(held.ade, std::sqrt(22) * kStep * 33 / 2, 1e-12);
+  // Only the missing frames are touched.
+  for (const auto& control : {hold_last_pose, constant_velocity, straight_between}) {
+    const Joints made = control(straight, gap);
+    for (const size_t t : {0u, 7u, 30u, 39u}) EXPECT_EQ(made[t], straight[t]);
+  }
+  // z = t^2 / 2 cm: the mean velocity of the last 4 steps before frame 8 is 5 cm a frame.
+  const Joints faster = moved(still(12), [](Vec3 p, int t, int) { return p + Vec3{0, 0, .005 * t * t}; });
+  EXPECT_NEAR(constant_velocity(faster, {8, 12})[9][kHead].z, faster[7][kHead].z + 2 * .05, 1e-12);
+  EXPECT_NE(error_of(ErrorCode::input, [&] { straight_between(straight, rest); }).find("behind"), std::string::npos);
+  EXPECT_NE(error_of(ErrorCode::input, [&] { hold_last_pose(straight, {0, 4}); }).find("before"), std::string::npos);
+}
+
 TEST(Prediction, GoldenAndInvariant) {
   const Pair pair = golden_motions();
   const std::vector<double> want = Golden("metrics.safetensors").get("motion.displacement").to_vector();

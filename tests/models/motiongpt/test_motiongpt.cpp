@@ -86,8 +86,6 @@ TEST(MotionGpt, CompletionsHoldWhatWasGiven) {
   ASSERT_EQ(between.size(0), 40);
   EXPECT_EQ(between.slice(0, 0, 8).contiguous().to_vector(), begin.to_vector());
   EXPECT_EQ(between.slice(0, 28, 40).contiguous().to_vector(), end.to_vector());
-  model->settings.joined = false;
-  EXPECT_EQ(model->generate({{"", 1, 40, begin}}, 7)[0].size(0), 32) << "what follows the 8 frames alone";
   EXPECT_NE(error_of(ErrorCode::usage,
                      [&] {
                        model->generate({{"", 1, 0, begin, end}}, 7);
@@ -95,6 +93,32 @@ TEST(MotionGpt, CompletionsHoldWhatWasGiven) {
                 .find("length"),
             std::string::npos);
   EXPECT_THROW(model->generate({{"", 1, 16, begin, end}}, 7), Error) << "no gap is left";
+}
+
+// Both forms of a completion are of the same codes.
+TEST(MotionGpt, CompletionsJoinedAndAlone) {
+  const auto model = toy_model();
+  const Tensor begin = motion_of(8, 1), end = motion_of(12, 2);
+  const std::vector<MotionRequest> requests{{"", 1, 40, begin}, {"", 2, 40, begin, end}};
+  const std::vector<Completion> made = model->complete(requests, 7);
+  const std::vector<Tensor> motions = model->generate(requests, 7);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(made[i].joined.to_vector(), motions[i].to_vector());
+  EXPECT_EQ(made[0].alone.size(0), 32) << "what follows the 8 frames";
+  EXPECT_EQ(made[1].alone.size(0), 40) << "the whole motion";
+  EXPECT_EQ(made[1].alone.slice(0, 8, 28).contiguous().to_vector(),
+            made[1].joined.slice(0, 8, 28).contiguous().to_vector());
+  // A beginning that is no whole number of tokens: what follows is laid where it belongs in time.
+  const Tensor longer = motion_of(10, 1);
+  const Completion cut = model->complete({{"", 1, 40, longer}}, 7)[0];
+  EXPECT_EQ(cut.joined.size(0), 40);
+  EXPECT_EQ(cut.joined.slice(0, 0, 10).contiguous().to_vector(), longer.to_vector());
+  EXPECT_EQ(cut.alone.size(0), 32);
+  EXPECT_NE(error_of(ErrorCode::usage,
+                     [&] {
+                       model->complete({{"a person walks", 1, 40}}, 7);
+                     })
+                .find("beginning"),
+            std::string::npos);
 }
 
 TEST(MotionGpt, CaptionsAndAnswers) {
