@@ -38,6 +38,8 @@ std::string group_names(const char* separator) {
 void read_metrics(Options& o, const ModelOption& model) {
   if (o.metrics == "all") {
     if (!model.given() && o.motions.empty() && o.captions.empty()) o.evaluation.groups.insert("noise");
+    if (!o.motions.empty())  // which were made from captions alone, unless they are asked about as completions
+      for (const char* group : {"prediction", "between"}) o.evaluation.groups.erase(group);
     return;
   }
   o.evaluation.groups.clear();

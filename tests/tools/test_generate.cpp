@@ -105,6 +105,23 @@ TEST_F(Generate, PromptsOfAFile) {
   EXPECT_NE(slurp(folder_ / "out/index.html").find("&lt;b&gt;"), std::string::npos);
 }
 
+TEST_F(Generate, CompletionsThatCannotBe) {
+  const fs::path set = SmallModel::get().set() / "new_joint_vecs";
+  const std::string clip = quoted(fs::directory_iterator(set)->path());
+  const std::tuple<std::string, int, const char*> refused[] = {
+      {"--given " + clip, 2, "--task predict"},
+      {"--task predict", 2, "--given CLIP"},
+      {"-p walk --given-share 0.3", 2, "--given-share needs --given"},
+      {"--given " + clip + " --task after", 2, "--task"},
+      {"--given " + clip + " --task predict", 3, "a T2M-GPT completes no motions"}};
+  for (const auto& [arguments, code, mention] : refused) {
+    const RunResult result = run(arguments + " --out out");
+    EXPECT_EQ(result.code, code) << arguments << ": " << result.output;
+    EXPECT_NE(result.output.find(mention), std::string::npos) << result.output;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
 TEST_F(Generate, PromptsThatSayNothing) {
   spill(folder_ / "empty.txt", "\n\n");
   EXPECT_EQ(run("--out out").code, 2);

@@ -1,4 +1,6 @@
 // MotionGPT's programs from end to end at toy size: both stages, resume, and every way to ask.
+#include <nlohmann/json.hpp>
+
 #include "data/formats/npy.h"
 #include "tests/data/bad_input.h"
 #include "tests/data/stick_figure.h"
@@ -80,9 +82,68 @@ TEST_F(MotionGptPrograms, OneModelDoesAllOfIt) {
   r = run("ask", "--model instruct --out answers", "printf 'Say something.\\n\\nMove.\\n' |");
   EXPECT_EQ(r.code, 0) << r.output;
   r = run("evaluate", "--model instruct --data " + quoted(SmallModel::get().set()) +
-                          " --split train --limit 4 --repeats 1 --metrics captions,plausibility --out report");
+                          " --split train --limit 4 --repeats 2 --out report");
   EXPECT_EQ(r.code, 0) << r.output;
-  EXPECT_NE(r.output.find("BLEU-1"), std::string::npos) << r.output;
+  // All four tasks unasked; the set is the built-in one, so captions are read back.
+  const auto report = nlohmann::json::parse(slurp(folder_ / "report/report.json"));
+  std::map<std::string, nlohmann::json> rows;
+  for (const auto& row : report["metrics"]) rows[std::string(row["group"]) + ": " + std::string(row["metric"])] = row;
+  for (const char* name : {"captions: BLEU-1", "prediction: ADE, as published", "between: FDE, as published"})
+    EXPECT_TRUE(rows.contains(name)) << name << " is not in " << r.output;
+  EXPECT_EQ(rows["captions, read back: all facts, %"]["truth"]["mean"], 100) << r.output;
+  const auto& gap = rows["between: ADE a joint, m"];
+  EXPECT_GT(gap["model"]["mean"], 0);
+  EXPECT_GT(gap["random"]["mean"], 0);
+  EXPECT_GT(gap["controls"]["straight between"]["mean"], 0);
+  EXPECT_LT(gap["controls"]["straight between"]["mean"], gap["controls"]["velocity held"]["mean"]);
+  EXPECT_GT(rows["prediction: FDE a joint, m"]["controls"]["pose held"]["mean"], 0);
+}
+
+TEST_F(MotionGptPrograms, CompletesGivenMotions) {
+  both_stages();
+  const Tensor clip_features = read_npy(clip());
+  const int64_t whole = clip_features.size(0) / 4 * 4, stays = int64_t(.2 * double(whole / 4)) * 4;
+  const std::string stem = "made/000_" + clip().stem().string();
+  const std::string given = "--model instruct --format npy,bvh,html --given " + quoted(clip());
+  RunResult r = run("generate", given + " --task predict --repeat 2 --out made");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const auto features = [&](const std::string& name) { return read_npy(folder_ / (stem + name + "_features.npy")); };
+  const Tensor first = features("_predicted_0"), second = features("_predicted_1");
+  ASSERT_EQ(first.size(0), whole);
+  EXPECT_EQ(features("_predicted_0_alone").size(0), whole - stays);
+  EXPECT_EQ(first.slice(0, 0, stays).contiguous().to_vector(),
+            clip_features.slice(0, 0, stays).contiguous().to_vector());
+  EXPECT_NE(first.to_vector(), second.to_vector());
+  for (const char* name : {"_predicted_1.bvh", "_predicted_1_alone.bvh", "_predicted_1_alone.npy"})
+    EXPECT_TRUE(fs::exists(folder_ / (stem + name))) << name;
+  const std::string page = slurp(folder_ / "made/index.html");
+  for (const char* part : {"given: ", "prediction of ", "what the model wrote alone"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  // The same clip as BVH, which has a motion of its own rate and a frame more.
+  const std::string bvh = "--model instruct --format npy --given " + quoted(folder_ / (stem + "_predicted_0.bvh"));
+  r = run("generate", bvh + " --task between --out again");
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_EQ(files_below(folder_ / "again").size(), 4u);
+  r = run("generate", given + " --task predict --given-share 0.5 --length 4s --out half");
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_EQ(read_npy(folder_ / ("half/000_" + clip().stem().string() + "_predicted_features.npy")).size(0), 80);
+
+  write_npy(folder_ / "short.npy", clip_features.slice(0, 0, 19).contiguous());
+  write_npy(folder_ / "kit.npy", Tensor::zeros({40, 251}));
+  const std::tuple<std::string, int, const char*> refused[] = {
+      {"--given short.npy --task predict", 3, "19 frames are too few to give 0.2 of them; give at least 20"},
+      {"--given kit.npy --task predict", 3, "skeleton"},
+      {"--given none.npy --task predict", 3, "none.npy"},
+      {"-p walk --given short.npy --task predict", 2, "reads no sentence where a motion is given"},
+      {"--given " + quoted(clip()) + " --task between --length 4s", 2, "as long as the clip"},
+      {"--given " + quoted(clip()) + " --task between --given-share 0.6", 2, "below 0.5"},
+      {"--given " + quoted(clip()) + " --task predict --length 4f", 2, "given already"}};
+  for (const auto& [arguments, code, mention] : refused) {
+    r = run("generate", "--model instruct --out bad " + arguments);
+    EXPECT_EQ(r.code, code) << arguments << ": " << r.output;
+    EXPECT_NE(r.output.find(mention), std::string::npos) << r.output;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "bad"));
 }
 
 // ---- bad input: the exit code, what the error mentions, and no result

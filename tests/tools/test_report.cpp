@@ -62,6 +62,22 @@ BERTScore left out: no --bert given
 )");
 }
 
+TEST(Report, ControlsAreColumnsOfTheirOwn) {
+  Report report = example();
+  report.rows[0].controls = {{"pose held", {.25, .5}}};
+  report.rows[2].controls = {{"pose held", {7}}, {"straight", {8}}};
+  const std::string text = report.markdown(), csv = report.csv();
+  EXPECT_NE(text.find("| random | pose held | straight | published |"), std::string::npos) << text;
+  EXPECT_NE(text.find("| 0.250 ± 0.500 | - | 0.492"), std::string::npos) << text;
+  EXPECT_NE(text.find("| 7.0 | 8.0 | - | 12 |"), std::string::npos) << text;
+  EXPECT_NE(csv.find(",note,pose held,pose held_interval,straight,straight_interval\n"), std::string::npos) << csv;
+  EXPECT_NE(csv.find(",0.25,0.5,,\n"), std::string::npos) << csv;
+  EXPECT_NE(csv.find(",7,,8,\n"), std::string::npos) << csv;
+  const auto metrics = report.json()["metrics"];
+  EXPECT_EQ(metrics[2]["controls"]["straight"]["mean"], 8);
+  EXPECT_FALSE(metrics[1].contains("controls"));
+}
+
 TEST(Report, MarkdownIsATable) {
   Report report = example();
   report.rows.resize(1);

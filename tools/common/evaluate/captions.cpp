@@ -1,5 +1,6 @@
 // Captions of motions that a program wrote: against the items' own captions as words, and against the motions in the
 // evaluator's space.
+#include "data/sets/procedural_captions.h"
 #include "data/text/pos_tagger.h"
 #include "models/metrics/bert_score.h"
 #include "models/metrics/captioning.h"
@@ -57,6 +58,7 @@ void EvaluationRun::captioning() {
   const auto add = [&](const std::string& name, double value, double random, const char* remark) {
     ReportRow& r = row("captions", name, set_.size(), 1, 2);
     r.model = single(value), r.random = single(random), r.note = remark;
+    add_published(r);
   };
   const char *metricverse = "as nlg-metricverse (MotionGPT's code)", *nlg_eval = "as nlg-eval";
   for (size_t n = 0; n < 4; ++n) add("BLEU-" + std::to_string(n + 1), own.bleu[n], chance.bleu[n], metricverse);
@@ -72,7 +74,11 @@ void EvaluationRun::captioning() {
         mean_bert_score(*options_.language, shuffled, references), "idf, last states, without rescaling");
   else
     note("BERTScore is left out: it needs --language-model bert:FILE");
-  if (!embedder_) return;
+  if (embedder_) matching_captions(captions);
+  caption_facts(captions, shuffled);
+}
+
+void EvaluationRun::matching_captions(const std::vector<std::string>& captions) {
   std::vector<std::vector<std::string>> tokens;
   for (const std::string& caption : captions) tokens.push_back(tag_caption(caption));
   const Tensor texts = embedder_->texts(tokens);
@@ -81,9 +87,54 @@ void EvaluationRun::captioning() {
     ReportRow& r = row("captions", "R-Precision top " + std::to_string(k + 1) + ", of captions", matching.matched_items,
                        options_.repeats);
     r.model = matching.r_precision[k], r.truth = truth_scores_.r_precision[k], r.random = random_scores_.r_precision[k];
+    add_published(r);
   }
   ReportRow& r = row("captions", "MM-Dist, of captions", matching.matched_items, options_.repeats);
   r.model = matching.mm_dist, r.truth = truth_scores_.mm_dist, r.random = random_scores_.mm_dist;
+  add_published(r);
+}
+
+// On the built-in set, whose sentences can be read back: how many captions tell what the item's own captions tell.
+void EvaluationRun::caption_facts(const std::vector<std::string>& captions, const std::vector<std::string>& shuffled) {
+  std::vector<CaptionFacts> truth;
+  std::vector<std::string> own;
+  for (const Item& item : set_.data.items) {
+    std::vector<std::string> texts;
+    for (const Caption& caption : item.captions) texts.push_back(caption.text);
+    const auto facts = common_facts(texts);
+    if (!facts) return;  // another set
+    truth.push_back(*facts), own.push_back(texts[0]);
+  }
+  using Is = std::function<bool(const CaptionFacts& facts, const CaptionFacts& truth)>;
+  const auto add = [&](const char* name, const Is& counts, const Is& right, const char* remark) {
+    ReportRow& r = row("captions, read back", name, 0, 1, 1);
+    for (const CaptionFacts& facts : truth) r.items += counts(facts, facts);
+    const auto share = [&](const std::vector<std::string>& texts) {
+      int64_t count = 0;
+      for (size_t i = 0; i < texts.size(); ++i) {
+        if (!counts(truth[i], truth[i])) continue;
+        const auto facts = read_caption(texts[i]);
+        count += facts && right(*facts, truth[i]);
+      }
+      return r.items > 0 ? single(100 * double(count) / double(r.items)) : Interval{};
+    };
+    r.model = share(captions), r.truth = share(own), r.random = share(shuffled), r.note = remark;
+  };
+  const Is any = [](const CaptionFacts&, const CaptionFacts&) { return true; };
+  const auto same = [](auto member) -> Is {
+    return [=](const CaptionFacts& a, const CaptionFacts& b) { return a.parameters.*member == b.parameters.*member; };
+  };
+  const auto has = [](auto member) -> Is {
+    return
+        [=](const CaptionFacts& a, const CaptionFacts&) { return a.parameters.*member != MotionParameters{}.*member; };
+  };
+  using P = MotionParameters;
+  add("sentences of the set, %", any, any, "sentences that the set's grammar can make; others count as wrong below");
+  add("action, %", any, same(&P::action), "");
+  add("side, %", has(&P::side), same(&P::side), "of the items that have one");
+  add("direction, %", has(&P::direction), same(&P::direction), "of the items that have one");
+  add("count, %", has(&P::repetitions), same(&P::repetitions), "of the items that have one");
+  add("all facts, %", any, agree, "these, height and angle, and no speed that contradicts the item's captions");
 }
 
 }  // namespace kg::tools

@@ -146,8 +146,28 @@ void EvaluationRun::embed_contender() {
     result_.cases.push_back({int64_t(i), chosen[i], first_[i], distances[i], 0});
 }
 
+std::string EvaluationRun::fid_remark(int64_t items) const {
+  const int64_t width = truth_.size(1);
+  return items < 2 * width ? "fewer items than twice the embedding's " + std::to_string(width) + " numbers: too high"
+                           : "";
+}
+std::string EvaluationRun::diversity_remark(int64_t pairs) const {
+  return pairs < kDiversityPairs ? "fewer than 300 items: subsets of " + std::to_string(pairs) : "";
+}
+
+void EvaluationRun::add_published(ReportRow& r) const {
+  if (!contender_.system || !embedder_ || !embedder_->official || !options_.published_items) return;
+  for (const PublishedValue& known : contender_.system->published) {
+    if (r.name != known.metric || r.group != known.group) continue;
+    r.published = {known.value, known.half_width};
+    r.source = known.source ? known.source : contender_.system->published_in;
+    const std::string truth = known.truth;
+    if (!truth.empty()) r.note += (r.note.empty() ? "" : "; ") + ("real motions in the same publication: " + truth);
+  }
+}
+
 // The rows of a group whose motions are `model`'s (its `items` are 0 where there is no model).
-void EvaluationRun::add_scores(const std::string& group, const GenerationScores& model, bool published) {
+void EvaluationRun::add_scores(const std::string& group, const GenerationScores& model) {
   const bool judged = model.items > 0;
   const int64_t pool = std::min<int64_t>(kPool, set_.size());
   const std::string few = pool < kPool ? "fewer than 32 items: one pool of all of them, chance is higher" : "";
@@ -157,30 +177,20 @@ void EvaluationRun::add_scores(const std::string& group, const GenerationScores&
     ReportRow& r = row(group, name, items, once ? 1 : options_.repeats);
     if (judged) r.model = own;
     r.truth = truth, r.random = random, r.note = remark;
-    if (!published) return;
-    for (const PublishedValue& known : contender_.system->published) {
-      if (name != known.metric) continue;
-      r.published = {known.value, known.half_width}, r.source = contender_.system->published_in;
-      r.note += (r.note.empty() ? "" : "; ") + ("real motions in the same publication: " + std::string(known.truth));
-    }
+    add_published(r);
   };
   for (int k = 0; k < kTop; ++k)
     add("R-Precision top " + std::to_string(k + 1), judged ? model.r_precision[size_t(k)] : Interval{},
         truth_scores_.r_precision[size_t(k)], random_scores_.r_precision[size_t(k)], truth_scores_.matched_items, few);
-  const bool biased = set_.size() < 2 * truth_.size(1);
-  add("FID", model.fid, truth_scores_.fid, {}, set_.size(),
-      biased ? "fewer items than twice the embedding's " + std::to_string(truth_.size(1)) + " numbers: too high" : "");
+  add("FID", model.fid, truth_scores_.fid, {}, set_.size(), fid_remark(set_.size()));
   add("MM-Dist", model.mm_dist, truth_scores_.mm_dist, random_scores_.mm_dist, truth_scores_.matched_items);
   add("Diversity", model.diversity, truth_scores_.diversity, {}, set_.size(),
-      truth_scores_.diversity_pairs < kDiversityPairs
-          ? "fewer than 300 items: subsets of " + std::to_string(truth_scores_.diversity_pairs)
-          : "");
+      diversity_remark(truth_scores_.diversity_pairs));
 }
 
 void EvaluationRun::generation() {
   const GenerationScores model = from_text() ? score(texts_, motions_, fid_.get()) : GenerationScores{};
-  add_scores(from_text() ? "text to motion" : "ground truth", model,
-             contender_.system && embedder_->official && options_.published_items);
+  add_scores(from_text() ? "text to motion" : "ground truth", model);
 }
 
 void EvaluationRun::multimodality() {
@@ -201,6 +211,7 @@ void EvaluationRun::multimodality() {
   r.model = interval_of(values);
   r.note = std::to_string(count) + " motions for each of " + std::to_string(texts) +
            " texts, generated once: the interval is that of the pairs";
+  add_published(r);
 }
 
 Evaluation EvaluationRun::run() {
@@ -216,8 +227,11 @@ Evaluation EvaluationRun::run() {
   if (wanted("reconstruction") && contender_.reconstruct) reconstruction();
   if (wanted("plausibility")) plausibility();
   if (wanted("captions") && (!contender_.captions.empty() || contender_.write_captions)) captioning();
-  for (const char* group : {"prediction", "between"})
-    if (wanted(group) && !contender_.ready.empty()) displacement(group);
+  for (const char* group : {"prediction", "between"}) {
+    if (!wanted(group)) continue;
+    if (contender_.complete) completion(group);
+    if (!contender_.ready.empty()) ready_completion(group);
+  }
   if (wanted("noise") && embedder_) noise();
   return std::move(result_);
 }
@@ -236,6 +250,20 @@ Evaluation evaluate(const EvaluationSet& set, const Contender& contender, const 
   return EvaluationRun(set, contender, embedder, options).run();
 }
 
+namespace {
+// What `make` makes of a list, `batch` of it at a time.
+template <class T, class Make>
+auto in_batches(const std::vector<T>& all, size_t batch, Make&& make) {
+  decltype(make(all)) made;
+  for (size_t first = 0; first < all.size(); first += batch) {
+    const size_t last = std::min(all.size(), first + batch);
+    for (auto& one : make(std::vector<T>(all.begin() + int64_t(first), all.begin() + int64_t(last))))
+      made.push_back(std::move(one));
+  }
+  return made;
+}
+}  // namespace
+
 Contender contender_of(TextToMotion& model, const SystemInfo& system, uint64_t seed, size_t batch) {
   Contender contender;
   const TextToMotion::Abilities can = model.abilities();
@@ -244,17 +272,19 @@ Contender contender_of(TextToMotion& model, const SystemInfo& system, uint64_t s
   if (can.reconstructs)
     contender.reconstruct = [&model](const Tensor& features) { return model.reconstruct(features); };
   if (can.captions)
-    contender.write_captions = [&model](const std::vector<Tensor>& motions) { return model.caption(motions); };
-  if (!can.generates) return contender;
-  contender.generate = [&model, seed, batch](const std::vector<MotionRequest>& requests) {
-    std::vector<Tensor> motions;
-    for (size_t first = 0; first < requests.size(); first += batch) {
-      const size_t last = std::min(requests.size(), first + batch);
-      for (Tensor& motion : model.generate({requests.begin() + int64_t(first), requests.begin() + int64_t(last)}, seed))
-        motions.push_back(std::move(motion));
-    }
-    return motions;
-  };
+    contender.write_captions = [&model, batch](const std::vector<Tensor>& motions) {
+      return in_batches(motions, batch, [&](const auto& some) { return model.caption(some); });
+    };
+  if (can.generates)
+    contender.generate = [&model, seed, batch](const std::vector<MotionRequest>& requests) {
+      return in_batches(requests, batch, [&](const auto& some) { return model.generate(some, seed); });
+    };
+  if (can.completes) {
+    contender.max_frames = std::min(kEvaluatedFrames, model.max_frames());
+    contender.complete = [&model, seed, batch](const std::vector<MotionRequest>& requests) {
+      return in_batches(requests, batch, [&](const auto& some) { return model.complete(some, seed); });
+    };
+  }
   return contender;
 }
 

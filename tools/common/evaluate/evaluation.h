@@ -17,6 +17,8 @@ struct Contender {
   std::function<std::vector<Tensor>(const std::vector<MotionRequest>& requests)> generate = {};
   bool needs_length = false;  // requests say how many frames are wished: those of the ground truth
   std::function<Tensor(const Tensor& features)> reconstruct = {};
+  std::function<std::vector<Completion>(const std::vector<MotionRequest>& requests)> complete = {};
+  int64_t max_frames = kEvaluatedFrames;   // of a motion that it completes
   std::vector<Tensor> ready = {};          // a motion an item, made from its first caption
   std::vector<std::string> captions = {};  // a caption an item, made from its motion; or who writes them:
   std::function<std::vector<std::string>(const std::vector<Tensor>& motions)> write_captions = {};
@@ -24,15 +26,15 @@ struct Contender {
 };
 
 // Groups of metrics, as --metrics names them, and whether they are made unasked, where the contender allows them.
-// prediction and between: displacement errors of ready motions that go on with the first fifth, or fill the middle.
+// prediction and between: the first fifth is given, or the first and the last quarter. Ready motions are not taken for
+// completions unasked.
 struct MetricGroup {
   const char* name;
   bool unasked;
 };
-inline constexpr MetricGroup kMetricGroups[] = {{"generation", true}, {"multimodality", true},  {"retrieval", true},
-                                                {"rareness", true},   {"reconstruction", true}, {"plausibility", true},
-                                                {"captions", true},   {"prediction", false},    {"between", false},
-                                                {"noise", false}};
+inline constexpr MetricGroup kMetricGroups[] = {
+    {"generation", true},   {"multimodality", true}, {"retrieval", true},  {"rareness", true}, {"reconstruction", true},
+    {"plausibility", true}, {"captions", true},      {"prediction", true}, {"between", true},  {"noise", false}};
 std::set<std::string> unasked_groups();
 
 struct EvaluationOptions {

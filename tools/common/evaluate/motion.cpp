@@ -4,9 +4,7 @@
 
 #include "data/motion/features.h"
 #include "models/metrics/plausibility.h"
-#include "models/metrics/prediction.h"
 #include "models/metrics/reconstruction.h"
-#include "models/tokenizer/vqvae.h"
 #include "tensor/parallel.h"
 #include "tools/common/evaluate/run.h"
 
@@ -15,15 +13,6 @@ namespace {
 
 constexpr int64_t kNoisyItems = 1024;  // more make the curve no smoother
 constexpr int kReconstructed = 0;      // version of the crops
-
-std::vector<Joints> joints_of(const std::vector<Tensor>& motions, const Skeleton& skeleton) {
-  std::vector<Joints> joints(motions.size());
-  parallel_for(int64_t(motions.size()), 4, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      joints[size_t(i)] = features_to_joints(motions[size_t(i)].contiguous(), skeleton);
-  });
-  return joints;
-}
 
 struct Plausibility {
   double skating = 0, penetration = 0, jitter = 0;
@@ -75,6 +64,15 @@ Tensor reversed(const Tensor& motion) {
 
 }  // namespace
 
+std::vector<Joints> joints_of(const std::vector<Tensor>& motions, const Skeleton& skeleton) {
+  std::vector<Joints> joints(motions.size());
+  parallel_for(int64_t(motions.size()), 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      joints[size_t(i)] = features_to_joints(motions[size_t(i)].contiguous(), skeleton);
+  });
+  return joints;
+}
+
 void EvaluationRun::reconstruction() {
   const std::vector<Tensor> real = crops(kReconstructed);
   std::vector<Tensor> made, same;
@@ -98,7 +96,7 @@ void EvaluationRun::reconstruction() {
       for (int64_t i = 0; i < n; ++i) chosen.push_back(set_.caption(i, repeat));
       texts.push_back(texts_of(chosen));
     }
-    add_scores(group, score(texts, {embedded}, fid_.get()), false);
+    add_scores(group, score(texts, {embedded}, fid_.get()));
   }
   if (!from_text()) first_ = std::move(made);
 }
@@ -115,32 +113,6 @@ void EvaluationRun::plausibility() {
   add("foot skating, % of frames", model.skating, truth.skating, 2, "toe below 5 cm, faster than 0.5 m/s (GMD)");
   add("floor penetration, mm", model.penetration, truth.penetration, 2, "lowest joint, beyond 5 mm (PhysDiff)");
   add("jitter, m/s^3", model.jitter, truth.jitter, 1, "mean jerk of all joints (TransPose)");
-}
-
-// Ready motions that were given a part of the ground truth; both are looked at as far as both go.
-void EvaluationRun::displacement(const std::string& group) {
-  std::vector<Tensor> real, made;
-  for (int64_t i = 0; i < set_.size(); ++i) {
-    const Tensor &truth = set_.item(i).features, &motion = contender_.ready[size_t(i)];
-    const int64_t frames = std::min(truth.size(0), motion.size(0));
-    CHECK_INPUT(std::max(truth.size(0), motion.size(0)) - frames < kFramesPerToken, set_.item(i).name, ": ",
-                motion.size(0), " frames, the ground truth has ", truth.size(0),
-                ": a completion must be as long as what it completes");
-    real.push_back(truth.slice(0, 0, frames));
-    made.push_back(motion.slice(0, 0, frames));
-  }
-  const Skeleton& skeleton = set_.data.skeleton;
-  const Displacement error = mean_displacement(joints_of(real, skeleton), joints_of(made, skeleton),
-                                               group == "between" ? between_frames : predicted_frames, skeleton);
-  const auto add = [&](const char* name, double value, const char* remark) {
-    ReportRow& r = row(group, name, set_.size(), 1);
-    r.model = single(value), r.note = remark;
-  };
-  const char* pose = "of poses as vectors of 3 J numbers, as MotionGPT has it: about sqrt(J) times an error a joint";
-  add("ADE", error.ade, pose);
-  add("FDE", error.fde, pose);
-  add("ADE a joint, m", error.joint_ade, "");
-  add("FDE a joint, m", error.joint_fde, "");
 }
 
 void EvaluationRun::noise() {

@@ -51,6 +51,20 @@ std::string footnote_mark(Table& table, const std::string& text) {
   return " [" + std::to_string(found - table.footnotes.begin() + 1) + "]";
 }
 
+// Names of the further controls of all rows, in their order.
+std::vector<std::string> control_names(const Report& report) {
+  std::vector<std::string> names;
+  for (const ReportRow& row : report.rows)
+    for (const auto& [name, value] : row.controls)
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  return names;
+}
+Interval control_named(const ReportRow& row, const std::string& name) {
+  for (const auto& [own, value] : row.controls)
+    if (own == name) return value;
+  return {};
+}
+
 // Without the columns in which every row has "-".
 void drop_empty_columns(Table& table) {
   for (size_t column = table.header.size(); column-- > 1;) {
@@ -64,18 +78,24 @@ void drop_empty_columns(Table& table) {
 
 Table lay_out(const Report& report) {
   Table table;
-  table.header = {"metric", "model", "ground truth", "random", "published", "items"};
+  const std::vector<std::string> controls = control_names(report);
+  table.header = {"metric", "model", "ground truth", "random"};
+  table.header.insert(table.header.end(), controls.begin(), controls.end());
+  table.header.insert(table.header.end(), {"published", "items"});
   std::string group;
   for (const ReportRow& row : report.rows) {
     if (row.group != group) {
       group = row.group;
-      table.cells.push_back({group, "", "", "", "", ""});
+      table.cells.emplace_back(table.header.size()).front() = group;
     }
     const std::string mark = footnote_mark(table, row.note);
     std::string published = value_text(row.published, row.decimals);
     if (published != "-") published += footnote_mark(table, row.source);
-    table.cells.push_back({row.name + mark, value_text(row.model, row.decimals), value_text(row.truth, row.decimals),
-                           value_text(row.random, row.decimals), published, count_text(row)});
+    std::vector<std::string> cells{row.name + mark};
+    for (const Interval& value : {row.model, row.truth, row.random}) cells.push_back(value_text(value, row.decimals));
+    for (const std::string& name : controls) cells.push_back(value_text(control_named(row, name), row.decimals));
+    cells.insert(cells.end(), {published, count_text(row)});
+    table.cells.push_back(std::move(cells));
   }
   drop_empty_columns(table);
   return table;
@@ -170,13 +190,21 @@ std::string Report::markdown() const {
 std::string Report::csv() const {
   std::string text =
       "group,metric,model,model_interval,truth,truth_interval,random,random_interval,published,published_interval,"
-      "source,items,repeats,note\n";
+      "source,items,repeats,note";
+  const std::vector<std::string> controls = control_names(*this);
+  for (const std::string& name : controls) text += "," + csv_cell(name) + "," + csv_cell(name + "_interval");
+  text += "\n";
   for (const ReportRow& row : rows) {
     text += csv_cell(row.group) + "," + csv_cell(row.name);
     for (const Interval& value : {row.model, row.truth, row.random, row.published})
       text += "," + csv_number(value.mean) + "," + csv_number(value.half_width);
     text += "," + csv_cell(row.source) + "," + std::to_string(row.items) + "," + std::to_string(row.repeats) + "," +
-            csv_cell(row.note) + "\n";
+            csv_cell(row.note);
+    for (const std::string& name : controls) {
+      const Interval value = control_named(row, name);
+      text += "," + csv_number(value.mean) + "," + csv_number(value.half_width);
+    }
+    text += "\n";
   }
   return text;
 }
@@ -185,7 +213,7 @@ nlohmann::ordered_json Report::json() const {
   nlohmann::ordered_json json{{"title", title}, {"facts", nlohmann::ordered_json::object()}};
   for (const auto& [name, value] : facts) json["facts"][name] = value;
   json["metrics"] = nlohmann::ordered_json::array();
-  for (const ReportRow& row : rows)
+  for (const ReportRow& row : rows) {
     json["metrics"].push_back({{"group", row.group},
                                {"metric", row.name},
                                {"model", json_value(row.model)},
@@ -196,6 +224,8 @@ nlohmann::ordered_json Report::json() const {
                                {"items", row.items},
                                {"repeats", row.repeats},
                                {"note", row.note}});
+    for (const auto& [name, value] : row.controls) json["metrics"].back()["controls"][name] = json_value(value);
+  }
   json["notes"] = notes;
   return json;
 }

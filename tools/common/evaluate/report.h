@@ -1,5 +1,5 @@
 // The table of an evaluation: a row a metric, with the model, the ground truth and a random control beside each other,
-// the published value with its source, and how many items and repeats stand behind it. Shown as aligned text, Markdown,
+// further controls, the published value with its source, and how many items and repeats stand behind it. Shown as aligned text, Markdown,
 // CSV and JSON. Columns that no row fills are left out of text and Markdown; sources and notes are footnotes there.
 #pragma once
 
@@ -23,6 +23,7 @@ struct ReportRow {
   std::string source = {};  // of the published value
   std::string note = {};    // a fallback, what the number means
   int decimals = 3;
+  std::vector<std::pair<std::string, Interval>> controls = {};  // further ones by name, a column each
 };
 
 struct Report {

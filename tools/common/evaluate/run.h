@@ -8,6 +8,8 @@
 
 namespace kg::tools {
 
+struct CompletionScores;  // of completion.cpp
+
 class EvaluationRun {
  public:
   EvaluationRun(const EvaluationSet& set, const Contender& contender, const Embedder* embedder,
@@ -22,16 +24,21 @@ class EvaluationRun {
   void embed_contender();
   void generation();
   void multimodality();
-  // evaluation_space.cpp: where texts and motions lie
+  // space.cpp: where texts and motions lie
   void retrieval();
   void rareness();
-  // evaluation_motion.cpp: motions frame by frame, and what noise does to them
+  // motion.cpp: motions frame by frame, and what noise does to them
   void reconstruction();
   void plausibility();
-  void displacement(const std::string& group);
   void noise();
-  // evaluation_captions.cpp
+  // completion.cpp: motions of which a part was given
+  void completion(const std::string& group);
+  void completion_rows(const CompletionScores& scores);
+  void ready_completion(const std::string& group);
+  // captions.cpp
   void captioning();
+  void matching_captions(const std::vector<std::string>& captions);
+  void caption_facts(const std::vector<std::string>& captions, const std::vector<std::string>& shuffled);
 
   bool wanted(const char* group) const { return options_.groups.contains(group); }
   bool from_text() const { return contender_.generate || !contender_.ready.empty(); }
@@ -44,7 +51,10 @@ class EvaluationRun {
   std::vector<Tensor> generate(int repeat) const;
   GenerationScores score(const std::vector<Tensor>& texts, const std::vector<Tensor>& motions, const FidReference* fid,
                          bool shuffle = false) const;
-  void add_scores(const std::string& group, const GenerationScores& model, bool published);
+  void add_scores(const std::string& group, const GenerationScores& model);
+  std::string fid_remark(int64_t items) const;  // on few items; else empty
+  std::string diversity_remark(int64_t pairs) const;
+  void add_published(ReportRow& row) const;  // under the published evaluator and items alone
   ReportRow& row(const std::string& group, const std::string& name, int64_t items, int64_t repeats, int decimals = 3);
   void note(const std::string& text) { result_.report.notes.push_back(text); }
 
@@ -61,6 +71,9 @@ class EvaluationRun {
   std::vector<Tensor> first_;            // the contender's motions of the first repeat
   GenerationScores truth_scores_, random_scores_;
 };
+
+// Recovered from features, in parallel.
+std::vector<Joints> joints_of(const std::vector<Tensor>& motions, const Skeleton& skeleton);
 
 inline Interval single(double value) { return {value, std::numeric_limits<double>::quiet_NaN()}; }
 

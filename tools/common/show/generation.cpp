@@ -10,6 +10,7 @@
 #include "data/formats/npy.h"
 #include "data/motion/features.h"
 #include "data/text/words.h"
+#include "models/tokenizer/vqvae.h"
 
 namespace kg::tools {
 namespace {
@@ -56,6 +57,65 @@ std::vector<Generated> generate_motions(TextToMotion& model, const std::vector<s
     }
   }
   return all;
+}
+
+MotionRequest completion_request(const GivenMotion& clip, const TextToMotion& model, const GenerationOptions& options) {
+  const bool between = clip.task == CompletionTask::between;
+  const double share = clip.share > 0 ? clip.share : given_share(clip.task);
+  if (between && share >= .5)
+    fail(ErrorCode::usage, "--given-share ", share, ": a share of the clip at each end, which must be below 0.5");
+  if (between && options.frames > 0)
+    fail(ErrorCode::usage, "--length: with --task between the motion is as long as the clip; leave it out");
+  const int64_t frames = clip.features.size(0);
+  const auto missing = missing_frames(clip.task, frames, share);
+  CHECK_INPUT(missing, clip.file, ": ", frames, " frames are too few to give ", share, " of them",
+              between ? " at each end" : "", "; give at least ", fewest_frames(clip.task, share));
+  const int64_t whole = frames / kFramesPerToken * kFramesPerToken;
+  CHECK_INPUT(whole <= model.max_frames() || options.frames > 0, clip.file, ": ", frames,
+              " frames, but this model makes ", model.max_frames(), " at most; cut the clip",
+              between ? "" : ", or give --length");
+  if (options.frames > 0 && options.frames <= missing->begin)
+    fail(ErrorCode::usage, "--length of ", options.frames, " frames: ", missing->begin, " frames of ", clip.file,
+         " are given already");
+  MotionRequest r;
+  r.frames = options.frames > 0 ? options.frames : whole;
+  r.beginning = clip.features.slice(0, 0, missing->begin).contiguous();
+  if (between) r.end = clip.features.slice(0, missing->end, whole).contiguous();
+  return r;
+}
+
+std::vector<Generated> complete_motions(TextToMotion& model, const GivenMotion& clip,
+                                        const std::vector<std::string>& prompts, const GenerationOptions& options) {
+  const MotionRequest common = completion_request(clip, model, options);
+  const std::string stem = slug(std::filesystem::path(clip.file).stem().string());
+  const bool between = clip.task == CompletionTask::between;
+  std::vector<Generated> all;
+  std::vector<MotionRequest> requests;
+  for (size_t p = 0; p < prompts.size(); ++p)
+    for (int r = 0; r < options.repeat; ++r) {
+      const std::string suffix = options.repeat > 1 ? "_" + std::to_string(r) : "";
+      const std::string prompt =
+          prompts[p].empty() ? (between ? "in between of " : "prediction of ") + stem : prompts[p];
+      all.push_back({prompt, three_digits(p) + "_" + stem + (between ? "_between" : "_predicted") + suffix, {}, {}});
+      requests.push_back(common);
+      requests.back().caption = prompts[p], requests.back().stream = (uint64_t(p) << 20) + uint64_t(r);
+    }
+  std::vector<Generated> motions;
+  const auto add = [&](Generated m, const Tensor& features) {
+    m.features = features, m.joints = features_to_joints(features, model.skeleton());
+    motions.push_back(std::move(m));
+  };
+  for (size_t first = 0; first < all.size(); first += size_t(options.batch)) {
+    const size_t last = std::min(all.size(), first + size_t(options.batch));
+    const std::vector<Completion> made =
+        model.complete({requests.begin() + int64_t(first), requests.begin() + int64_t(last)}, options.seed);
+    for (size_t i = first; i < last; ++i) {
+      add(all[i], made[i - first].joined);
+      all[i].name += "_alone", all[i].prompt += ", what the model wrote alone";
+      add(all[i], made[i - first].alone);
+    }
+  }
+  return motions;
 }
 
 OutputFormats parse_formats(const std::string& text) {

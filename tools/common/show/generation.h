@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/motion/skeleton.h"
+#include "models/metrics/prediction.h"
 #include "models/text_to_motion.h"
 
 namespace kg::tools {
@@ -28,6 +29,21 @@ struct GenerationOptions {
 // for more repeats, in other batches, does not change the ones that were there.
 std::vector<Generated> generate_motions(TextToMotion& model, const std::vector<std::string>& prompts,
                                         const GenerationOptions& options);
+
+// A motion of which a part is given to complete.
+struct GivenMotion {
+  std::string file;
+  Tensor features;  // (T, D): the whole clip
+  CompletionTask task = CompletionTask::prediction;
+  double share = 0;  // that is given, at each given end; 0: given_share(task)
+};
+// What is asked for: the clip's own length, options.frames where they say more. Errors (input) for a clip that is too
+// short, or longer than the model's max_frames(); in between has the clip's length, else an Error (usage).
+MotionRequest completion_request(const GivenMotion& clip, const TextToMotion& model, const GenerationOptions& options);
+// `repeat` completions for each prompt, of which one may be empty: each whole, as NAME, and then what the model wrote
+// alone, NAME_alone.
+std::vector<Generated> complete_motions(TextToMotion& model, const GivenMotion& clip,
+                                        const std::vector<std::string>& prompts, const GenerationOptions& options);
 
 // NAME.npy (joints), NAME_features.npy, NAME.bvh, NAME.png, NAME.gif in `folder`, as `formats` says.
 struct OutputFormats {
