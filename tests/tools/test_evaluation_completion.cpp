@@ -138,7 +138,7 @@ TEST(EvaluationCompletion, ErrorsAndControlsInClosedForm) {
     EXPECT_NEAR(row_of(high, group, "FDE, as published").model.mean, std::sqrt(22.) * .1, 1e-5) << group;
     EXPECT_NEAR(row_of(high, group, "ADE a joint, m").model.mean, .1, 1e-5) << group;
     EXPECT_NEAR(row_of(high, group, "FDE a joint, m").model.mean, .1, 1e-5) << group;
-    EXPECT_EQ(row_of(high, group, "FDE a joint, m").model.half_width, 0) << "all repeats are alike";
+    EXPECT_NEAR(row_of(high, group, "FDE a joint, m").model.half_width, 0, 1e-12) << "all repeats are alike";
   }
 }
 
@@ -215,7 +215,7 @@ TEST(EvaluationCompletion, FidAndPublishedValues) {
   EXPECT_GT(alone.model.mean, joined.model.mean);
   EXPECT_EQ(alone.published.mean, .905);
   EXPECT_EQ(alone.source, "a table");
-  EXPECT_NE(alone.note.find("; real motions in the same publication: .002"), std::string::npos) << alone.note;
+  EXPECT_NE(alone.note.find("real motions in the same publication: .002"), std::string::npos) << alone.note;
   EXPECT_TRUE(std::isnan(joined.published.mean)) << "that of another group";
   EXPECT_EQ(row_of(result, "captions", "BLEU-1").published.mean, 48.2);
   EXPECT_EQ(row_of(result, "captions", "BLEU-1").source, "a paper");
