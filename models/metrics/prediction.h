@@ -1,5 +1,5 @@
-// Motions that continue or complete a given part (MotionGPT, Jiang et al., NeurIPS 2023): what is given, the average and
-// final displacement over the frames that were made up, and motions that anyone could make up.
+// Motions that continue or complete a given part (MotionGPT, Jiang et al., NeurIPS 2023): what is given, the average
+// and final displacement over the frames that were made up, and motions that anyone could make up.
 #pragma once
 
 #include <optional>
@@ -15,9 +15,9 @@ struct FrameRange {
 FrameRange predicted_frames(int64_t frames);  // the first fifth is given
 FrameRange between_frames(int64_t frames);    // the first and last quarter are given
 
-// The same in whole tokens, for who gives a part to a model: of T = frames / 4 tokens, the first int(share T) are given,
-// and in between those from int((1 - share) T) on as well. The frames that are to be made; nothing where a motion is
-// too short for that.
+// The same in whole tokens, for who gives a part to a model: of T = frames / 4 tokens, the first int(share T) are
+// given, and in between those from int((1 - share) T) on as well. The frames that are to be made; nothing where a
+// motion is too short for that.
 enum class CompletionTask { prediction, between };
 inline constexpr double given_share(CompletionTask task) { return task == CompletionTask::prediction ? .2 : .25; }
 std::optional<FrameRange> missing_frames(CompletionTask task, int64_t frames, double share);

@@ -1,6 +1,7 @@
 // The table of an evaluation: a row a metric, with the model, the ground truth and a random control beside each other,
-// further controls, the published value with its source, and how many items and repeats stand behind it. Shown as aligned text, Markdown,
-// CSV and JSON. Columns that no row fills are left out of text and Markdown; sources and notes are footnotes there.
+// further controls, the published value with its source, and how many items and repeats stand behind it. Shown as
+// aligned text, Markdown, CSV and JSON. Columns that no row fills are left out of text and Markdown; sources and notes
+// are footnotes there.
 #pragma once
 
 #include <cstdint>
