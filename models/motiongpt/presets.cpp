@@ -19,8 +19,9 @@ MotionGptRecipe motiongpt_preset(const std::string& name, MotionGptStage stage) 
   c.layers = c.decoder_layers = small ? 4 : 2;
   c.dropout = small ? 0.1 : 0.05;
   r.model.language.pieces = small ? 1500 : 800;
-  t.batch = 32, t.max_iters = small ? (pretrain ? 6000 : 4000) : (pretrain ? 1500 : 1000);
-  t.schedule = {.decay = Decay::cosine, .lr = pretrain ? 1e-3 : 5e-4, .warm_up = 200};
+  // One pair of six gives a sentence and asks for its motion: counting is learned late.
+  t.batch = 32, t.max_iters = small ? (pretrain ? 4000 : 8000) : (pretrain ? 1500 : 4000);
+  t.schedule = {.decay = Decay::cosine, .lr = 1e-3, .warm_up = 200};
   t.beta2 = 0.98, t.weight_decay = 0.01, t.clip = 1;
   return r;
 }
