@@ -1,15 +1,19 @@
 #include "models/motiongpt/batches.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
+#include <utility>
 
 namespace kg {
 
-LanguageBatch language_batch(const std::vector<LanguagePair>& pairs, int32_t pad) {
+LanguageLengths rounded_up(LanguageLengths lengths) {
+  const auto multiple = [](int64_t length, int64_t of) { return (length + of - 1) / of * of; };
+  return {multiple(lengths.input, 8), multiple(lengths.target, lengths.target <= 16 ? 4 : 8)};
+}
+
+LanguageBatch language_batch(const std::vector<LanguagePair>& pairs, int32_t pad, LanguageLengths least) {
   CHECK(!pairs.empty(), "[language batch] there are no pairs");
   LanguageBatch out;
-  int64_t source = 0, target = 0;
+  auto [source, target] = least;
   for (const LanguagePair& pair : pairs) {
     source = std::max(source, int64_t(pair.input.size()));
     target = std::max(target, int64_t(pair.target.size()));
@@ -57,20 +61,19 @@ LanguagePair LanguageBatches::pair(int64_t place) {
                          draw(seed_, place, Draw::quotes));
 }
 
-// By the length of the input, and among groups of about sqrt(window) batches by that of the target.
+// By the rounded length of the input, and among equal ones by that of the target, up and down in turn, so that the few
+// batches in which lengths change have pairs of like length as well.
 void LanguageBatches::open_window(int64_t index) {
   if (index == opened_) return;
   const int64_t count = window_ * batch_;
   pairs_.clear();
   for (int64_t i = 0; i < count; ++i) pairs_.push_back(pair(index * count + i));
-  const auto sort = [&](int64_t begin, int64_t end, auto LanguagePair::*side) {
-    std::stable_sort(pairs_.begin() + begin, pairs_.begin() + end,
-                     [&](const LanguagePair& a, const LanguagePair& b) { return (a.*side).size() < (b.*side).size(); });
+  const auto place = [](const LanguagePair& p) {
+    const auto [input, target] = rounded_up({int64_t(p.input.size()), int64_t(p.target.size())});
+    return std::pair{input, input / 8 % 2 == 0 ? target : -target};
   };
-  sort(0, count, &LanguagePair::input);
-  const int64_t group = std::max<int64_t>(1, int64_t(std::sqrt(double(window_)))) * batch_;
-  for (int64_t begin = 0; begin < count; begin += group)
-    sort(begin, std::min(begin + group, count), &LanguagePair::target);
+  std::stable_sort(pairs_.begin(), pairs_.end(),
+                   [&](const LanguagePair& a, const LanguagePair& b) { return place(a) < place(b); });
   batch_order_ = random_order(window_, draw(seed_, index, Draw::language_window));
   opened_ = index;
 }
@@ -80,7 +83,12 @@ LanguageBatch LanguageBatches::batch(int64_t step, int64_t begin, int64_t end) {
         " of batch ", step, " of ", batch_);
   open_window(step / window_);
   const auto first = pairs_.begin() + batch_order_[size_t(step % window_)] * batch_;
-  return language_batch({first + begin, first + end}, language_.pad());
+  LanguageLengths longest;
+  for (auto p = first; p != first + batch_; ++p) {
+    longest.input = std::max(longest.input, int64_t(p->input.size()));
+    longest.target = std::max(longest.target, int64_t(p->target.size()));
+  }
+  return language_batch({first + begin, first + end}, language_.pad(), rounded_up(longest));
 }
 
 double LanguageBatches::filled(int64_t first, int64_t steps) {

@@ -147,9 +147,10 @@ T5Stack::T5Stack(const T5Config& config, bool decoder)
 Var T5Stack::operator()(const Var& embedded, const Tensor& mask, const Var& memory, const Tensor& memory_mask) const {
   const int64_t length = embedded.size(1);
   const Device device = embedded.value.device();
-  if (!buckets_.defined() || buckets_.size(0) != length || buckets_.device() != device)
-    buckets_ = t5_buckets(length, length, !decoder_, config_).to(device);
-  const Var table = permute(embedding(relative_bias, buckets_), {2, 0, 1});  // (H, T, T)
+  Tensor& buckets = buckets_[length];
+  if (!buckets.defined() || buckets.device() != device)
+    buckets = t5_buckets(length, length, !decoder_, config_).to(device);
+  const Var table = permute(embedding(relative_bias, buckets), {2, 0, 1});  // (H, T, T)
   const Var bias = reshape(contiguous(table), {1, config_.heads, length, length});
   Var x = dropout(embedded);
   for (const T5Block& block : blocks) x = block(x, {.causal = decoder_, .key_mask = mask}, bias, memory, memory_mask);

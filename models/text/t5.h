@@ -4,6 +4,7 @@
 // Face's T5ForConditionalGeneration.
 #pragma once
 
+#include <map>
 #include <optional>
 
 #include "nn/config.h"
@@ -84,8 +85,8 @@ class T5Stack : public Module {
  private:
   T5Config config_;
   bool decoder_;
-  mutable Tensor buckets_;  // of the last length
-  Var relative_bias;        // (buckets, H), of all layers
+  mutable std::map<int64_t, Tensor> buckets_;  // of every length so far, 4 T^2 bytes each: captured steps read them
+  Var relative_bias;                           // (buckets, H), of all layers
   ModuleList<T5Block> blocks;
   RMSNorm final_layer_norm;
   Dropout dropout;
