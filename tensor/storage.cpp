@@ -4,6 +4,7 @@
 // tools which watch memory see every overrun and every use after it was freed; that is slow.
 #include "tensor/storage.h"
 
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <list>
@@ -11,6 +12,8 @@
 #include <mutex>
 #include <string>
 #include <utility>
+
+#include "tensor/memory_pool.h"
 
 // Under AddressSanitizer a block's unused end and every cached block are off limits, as if each came from the system.
 #ifdef __SANITIZE_ADDRESS__
@@ -47,7 +50,8 @@ bool exact_allocations() {
 class MemoryPool {
  public:
   // `kept`: blocks stay until the pool goes, since a captured graph uses them after they were freed.
-  explicit MemoryPool(Device device, bool kept = false) : device_(device), kept_(kept) {}
+  explicit MemoryPool(Device device, bool kept = false, bool coarse = false)
+      : device_(device), kept_(kept), coarse_(coarse) {}
   ~MemoryPool() { release_all(); }
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
@@ -109,6 +113,7 @@ class MemoryPool {
 
   int64_t block_size(int64_t bytes) const {
     int64_t step = bytes >= kLargeFrom ? kLargeStep : kSmallStep;
+    if (coarse_ && bytes >= kLargeFrom && !exact_allocations()) return int64_t(std::bit_ceil(uint64_t(bytes)));
     if (exact_allocations()) step = device_ == Device::cpu ? kAlignment : 1;  // aligned_alloc() asks for multiples
     return (bytes + step - 1) / step * step;
   }
@@ -157,7 +162,7 @@ class MemoryPool {
   }
 
   Device device_;
-  bool kept_;
+  bool kept_, coarse_;
   std::mutex mutex_;
   std::list<Block> order_;                                   // free blocks, least recently freed first
   std::multimap<int64_t, std::list<Block>::iterator> free_;  // the same blocks by size
@@ -179,7 +184,11 @@ thread_local std::shared_ptr<MemoryPool> current;
 AllocatorStats allocator_stats(Device device) { return pool_of(device).stats(); }
 void release_cache(Device device) { pool_of(device).release_all(); }
 
-std::shared_ptr<MemoryPool> make_memory_pool(Device device) { return std::make_shared<MemoryPool>(device, true); }
+std::shared_ptr<MemoryPool> make_memory_pool(Device device) { return make_graph_pool(device, false); }
+std::shared_ptr<MemoryPool> make_graph_pool(Device device, bool coarse) {
+  return std::make_shared<MemoryPool>(device, true, coarse);
+}
+AllocatorStats allocator_stats(MemoryPool& pool) { return pool.stats(); }
 MemoryPoolScope::MemoryPoolScope(std::shared_ptr<MemoryPool> pool) : before_(std::exchange(current, std::move(pool))) {}
 MemoryPoolScope::~MemoryPoolScope() { current = std::move(before_); }
 

@@ -4,6 +4,7 @@
 
 #include "tensor/device.h"
 #include "tensor/device_group.h"
+#include "tensor/memory_pool.h"
 #include "tensor/ops.h"
 #include "tests/cuda/device_test.h"
 #include "tests/error_of.h"
@@ -118,6 +119,40 @@ TEST_F(CudaRuntime, GraphDrawsNewRandomNumbersAsTheStepWould) {
   EXPECT_EQ(replayed, eager);
   EXPECT_NE(eager[0], eager[1]);
   EXPECT_EQ(default_generator().position, 106u);
+}
+
+// Blocks of several graphs in one pool are powers of two: what one step has used serves others of about its size.
+TEST_F(CudaRuntime, GraphsThatTakeTurnsShareTheirMemory) {
+  if (exact_allocations()) GTEST_SKIP() << "KG_EXACT_ALLOCATIONS=1 rounds no block up";
+  const std::shared_ptr<MemoryPool> pool = make_graph_pool(Device::cuda, true);
+  const Tensor one = Tensor::ones({4}, Dtype::f32, Device::cuda);
+  const auto held = [&] { return allocator_stats(*pool).in_use + allocator_stats(*pool).cached; };
+  const auto record = [&](Graph& graph, int64_t megabytes, Tensor& result) {
+    graph.record([&] {
+      const MemoryPoolScope scope(pool);
+      const Tensor a = Tensor::empty({megabytes << 18}, Dtype::f32, Device::cuda), b = zeros_like(one);
+      b.copy_from(one);
+      const Tensor c = Tensor::empty({megabytes << 18}, Dtype::f32, Device::cuda);
+      result = affine(b, double(megabytes), 0);
+    });
+  };
+  Graph five, six, eight, three;
+  Tensor of_five, of_six, of_eight, of_three;
+  record(five, 5, of_five);
+  const int64_t first = held();
+  EXPECT_NEAR(double(first), double(2 * (8 << 20)), 1 << 16);
+  record(six, 6, of_six), record(eight, 8, of_eight);
+  EXPECT_NEAR(double(held()), double(first), 1 << 16);
+  record(three, 3, of_three);  // half as large: the blocks of the others are too good for it
+  EXPECT_LE(held(), first + first / 2 + (1 << 16));
+  for (int round = 0; round < 2; ++round) {  // each result is read before the next graph runs
+    five.replay();
+    EXPECT_EQ(of_five.to_vector()[0], 5);
+    six.replay();
+    EXPECT_EQ(of_six.to_vector()[0], 6);
+    three.replay();
+    EXPECT_EQ(of_three.to_vector()[0], 3);
+  }
 }
 
 TEST_F(CudaRuntime, NamesOfDevices) {

@@ -6,9 +6,11 @@
 #include <cmath>
 
 #include "models/t2m_gpt/t2m_gpt.h"
+#include "models/text/t5.h"
 #include "nn/attention.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
+#include "nn/losses.h"
 #include "nn/norm.h"
 #include "nn/optim.h"
 #include "tests/cuda/device_test.h"
@@ -86,7 +88,7 @@ std::vector<double> train_gpt(Device device, int steps, bool captured = false, D
   NamedParameters parameters = gpt.named_parameters();
   for (auto& p : text.named_parameters()) parameters.push_back(p);
   AdamW optimizer({ParameterGroup{parameters, 1e-4, 1}}, {.lr = 1e-3}, compute);
-  CapturedStep step(device, captured, "gpt", true);
+  CapturedStep step(device, captured, "gpt");
   std::vector<double> figures;
   const GptBatch batch = batch_of(4, 9);
   const std::vector<std::string> captions{"a person walks", "a person jumps", "a person walks twice", "a"};
@@ -119,6 +121,89 @@ TEST_F(CudaTraining, TransformerStepsAreThoseOfTheCpuWithTheSameDropout) {
 
 TEST_F(CudaTraining, CapturedStepsAreTheSameBytesAsEagerOnes) {
   EXPECT_EQ(train_gpt(Device::cuda, 7, true), train_gpt(Device::cuda, 7, false));
+}
+
+// A step of a T5 for each length of its inputs in turn: loss and norm of the gradient of each.
+std::vector<double> train_t5(const std::vector<int64_t>& lengths, CapturedStep& step) {
+  default_generator() = {6, 0};
+  T5Config config;
+  config.vocabulary = 24, config.width = 8, config.feedforward = 8, config.heads = 1, config.head_width = 8;
+  config.layers = config.decoder_layers = 1;
+  T5 model(config);
+  model.to(Device::cuda);
+  AdamW optimizer(model, {.lr = 1e-3});
+  std::vector<double> figures;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    const Tensor ids = Tensor::empty({1, lengths[i]}, Dtype::i32), labels = Tensor::full({1, 4}, 5, Dtype::i32);
+    for (int64_t k = 0; k < ids.numel(); ++k) ids.data<int32_t>()[k] = int32_t((k * 7 + int64_t(i)) % 24);
+    const auto& results =
+        step.run({ids, Tensor::ones(ids.shape(), Dtype::u8), t5_decoder_ids(labels), labels.reshape({4})},
+                 [&](const std::vector<Tensor>& in) {
+                   optimizer.zero_grad();
+                   const Var loss = cross_entropy_loss(reshape(model(in[0], in[1], in[2]), {4, 24}), in[3]);
+                   backward(loss);
+                   const AdamW::Clip clip = optimizer.clip_grad_norm_on_device(1);
+                   return std::vector<Tensor>{loss.value, clip.squared_norm, clip.scale};
+                 });
+    optimizer.step(1e-3, results[2]);
+    for (const double figure : read_scalars({results[0], results[1]})) figures.push_back(figure);
+  }
+  return figures;
+}
+
+// Each shape is run as it is twice, then captured; what lies between its steps changes nothing in its graph.
+TEST_F(CudaTraining, EachShapeHasAGraph) {
+  const std::vector<int64_t> lengths{4, 6, 4, 6, 4, 6, 6, 4};
+  CapturedStep eager(Device::cuda, false, "t5"), captured(Device::cuda, true, "t5");
+  EXPECT_EQ(train_t5(lengths, captured), train_t5(lengths, eager));
+  EXPECT_EQ(captured.captures(), 2);
+  EXPECT_EQ(captured.graphs(), 2);
+  EXPECT_EQ(eager.captures(), 0);
+}
+
+// Steps of inputs that are so long: random numbers, memory for a while, and sums that go on from step to step.
+struct Sums {
+  std::vector<double> values;
+  int64_t most_graphs = 0;
+};
+Sums take_sums(const std::vector<int64_t>& lengths, CapturedStep& step) {
+  default_generator() = {7, 100};
+  const Tensor total = Tensor::zeros({1}, Dtype::f32, Device::cuda);
+  Sums taken;
+  for (const int64_t length : lengths) {
+    const auto& results = step.run({Tensor::ones({length})}, [&](const std::vector<Tensor>& in) {
+      const Tensor kept = dropout(in[0], 0.5, default_generator().next()), twice = affine(kept, 2, 1);
+      add_(total, sum(mul(kept, twice)).reshape({1}));
+      return std::vector<Tensor>{affine(total, 1, double(length))};
+    });
+    taken.values.push_back(read_scalars(results)[0]);
+    taken.most_graphs = std::max(taken.most_graphs, step.graphs());
+  }
+  return taken;
+}
+
+// Of two that are kept, the one that was not used for longest goes, and is captured again where it comes back.
+TEST_F(CudaTraining, GraphsAreBounded) {
+  const std::vector<int64_t> lengths{4, 4, 4, 6, 6, 6, 4, 9, 9, 9, 4, 6, 6, 6, 6, 4};
+  CapturedStep eager(Device::cuda, false, "sums"), bounded(Device::cuda, true, "sums", 2);
+  const Sums got = take_sums(lengths, bounded);
+  EXPECT_EQ(got.values, take_sums(lengths, eager).values);
+  EXPECT_EQ(bounded.captures(), 4) << "4, 6, 9 and 6 again";
+  EXPECT_EQ(got.most_graphs, 2);
+  EXPECT_EQ(eager.memory(), 0);
+}
+
+TEST_F(CudaTraining, GraphsShareTheirMemory) {
+  CapturedStep one(Device::cuda, true, "sums"), many(Device::cuda, true, "sums");
+  std::vector<int64_t> lengths;
+  for (int round = 0; round < 4; ++round)
+    for (int64_t k = 0; k < 8; ++k) lengths.push_back(500 + 4 * (k * 5 % 8));
+  const Sums got = take_sums(lengths, many);
+  EXPECT_EQ(many.captures(), 8);
+  EXPECT_EQ(got.most_graphs, 8);
+  take_sums(std::vector<int64_t>(4, 528), one);
+  EXPECT_GT(one.memory(), 0);
+  EXPECT_LE(many.memory(), 3 * one.memory()) << "beside the results, which stay, they need what one needs";
 }
 
 TEST_F(CudaTraining, Bf16FollowsF32) {
@@ -165,7 +250,7 @@ std::vector<double> gradients_of_reached(Device device, Dtype compute, bool capt
   Reached m;
   m.to(device);
   AdamW optimizer({ParameterGroup{m.named_parameters()}}, {.lr = 1e-3}, compute);
-  CapturedStep step(device, captured, "reached", true);
+  CapturedStep step(device, captured, "reached");
   const Tensor x = random_features({2, 3, 8}, 5).to(compute).to(device);
   const Tensor ids = Tensor::from<int32_t>({0, 3, 3, 1, 4, 0}, {2, 3}).to(device);
   std::vector<double> gradients;

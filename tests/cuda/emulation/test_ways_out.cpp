@@ -107,7 +107,7 @@ struct Steps {
 Steps take_steps(bool capture, int steps = 5) {
   default_generator() = {7, 100};
   const Tensor x = Tensor::ones({64}, Dtype::f32, Device::cuda), y = Tensor::zeros({64}, Dtype::f32, Device::cuda);
-  CapturedStep step(Device::cuda, capture, "the test", true);
+  CapturedStep step(Device::cuda, capture, "the test");
   testing::internal::CaptureStderr();
   for (int i = 0; i < steps; ++i)
     step.run({x}, [&](const std::vector<Tensor>& in) {
@@ -132,7 +132,7 @@ TEST(WaysOut, ACaptureThatFailsHalfWayLeavesTheStepAsItIs) {
   }
 }
 
-// Two processes of which this is one; the other says `other` whenever they ask whether any has something to say.
+// Two processes of which this is one; the other has something to say once, at sum `failing_sum`.
 class TwoRanks : public ProcessGroup {
  public:
   TwoRanks(bool on_device, int failing_sum) : on_device_(on_device), failing_sum_(failing_sum) {}
@@ -154,9 +154,17 @@ TEST(WaysOut, RanksCaptureTogetherOrNotAtAll) {
     TwoRanks ranks(on_device, -1);
     const WorldScope scope(ranks);
     EXPECT_EQ(take_steps(true), want) << on_device;
-    EXPECT_EQ(ranks.sums(), on_device ? 6 : 5) << "whether shapes changed, each step; and once whether all captured";
+    // Two steps: whether all have a graph, and whether all can have one; the third: and whether all captured it; then
+    // whether all have one.
+    EXPECT_EQ(ranks.sums(), on_device ? 2 * 2 + 3 + 2 : 0);
   }
-  TwoRanks ranks(true, 3);  // the shapes of three steps, then what came of the capture
+  TwoRanks behind(true, 7);  // the fourth step: the other has no graph, though it could
+  {
+    const WorldScope scope(behind);
+    EXPECT_EQ(take_steps(true), want);
+    EXPECT_EQ(behind.sums(), 2 * 2 + 3 + 3 + 1) << "captured anew, together";
+  }
+  TwoRanks ranks(true, 6);  // what came of the capture
   const WorldScope scope(ranks);
   const Steps got = take_steps(true);
   EXPECT_EQ(got, want);

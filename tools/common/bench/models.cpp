@@ -22,7 +22,7 @@ Run training_step(std::shared_ptr<Model> model, const Recipe& recipe, const Targ
   const AdamOptions options{recipe.schedule.lr, recipe.beta1, recipe.beta2, 1e-8, recipe.weight_decay, true};
   const std::vector<ParameterGroup> groups{{model->named_parameters(), recipe.weight_decay, 1}};
   auto optimizer = std::make_shared<AdamW>(groups, options, t.dtype);
-  auto step = std::make_shared<CapturedStep>(t.device, true, "step", true);
+  auto step = std::make_shared<CapturedStep>(t.device, true, "step");
   return [=] {
     const std::vector<Tensor>& results = step->run(inputs(), [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
       optimizer->zero_grad();

@@ -59,7 +59,7 @@ class Training {
         steps_(steps_of(stage)),
         end_(run.until > 0 ? std::min(run.until, steps_) : steps_),
         device_(device_from(run.device)),
-        captured_(device_, true, stage.name, run.quiet || !leads()),
+        captured_(device_, true, stage.name),
         batches_(device_, end_, stage.batch) {
     for (const OptimizerPart& part : stage.optimizers)
       optimizers_.push_back(std::make_unique<Optimizer>(part, recipe_, compute_dtype(run)));
