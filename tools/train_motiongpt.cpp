@@ -25,7 +25,7 @@ struct Options {
   bool pretrain() const { return stage == "pretrain"; }
 };
 
-constexpr int64_t kHeldOutBatches = 16;
+constexpr int64_t kHeldOutBatches = 16;  // or an epoch of held-out pairs, where that is less
 
 Templates templates_of(const Options& o) {
   if (o.pretrain()) return pretraining_templates();
@@ -65,9 +65,10 @@ std::unique_ptr<MotionGpt> made_model(const Options& o, const std::vector<std::s
   return MotionGpt::open(read_checkpoint(file, MotionGpt::kKind), {}, file.string());
 }
 
-// What a step reads: prompt, its mask, the answer moved right, the answer, and its weight in the mean.
-StepBatch step_inputs(const LanguageBatch& batch, int64_t targets_of_all) {
-  const Tensor weight = Tensor::from<float>({float(1.0 / double(targets_of_all))}, {1});
+// What a step reads: prompt, its mask, the answer moved right, the answer, and its weight in the mean: one divided by
+// the targets that the whole batch has for as many items.
+StepBatch step_inputs(const LanguageBatch& batch, double targets) {
+  const Tensor weight = Tensor::from<float>({float(1.0 / targets)}, {1});
   return {{batch.ids, batch.mask, t5_decoder_ids(batch.labels), batch.labels, weight}, double(batch.targets)};
 }
 
@@ -131,13 +132,14 @@ int run(Options& o, const nlohmann::ordered_json& config) {
   stage.batches_per_epoch = std::max<int64_t>(1, batches.epoch_length() / training.batch);
   stage.training = [&](bool on) { model->train(on); };
   stage.batch = [&](int64_t i) -> Prefetch::Rest {
-    const int64_t all = batches.batch(i).targets, ranks = training.batch / (part.end - part.begin);
-    return [in = step_inputs(batches.batch(i, part.begin, part.end), (all + ranks - 1) / ranks)] { return in; };
+    const double targets = double(batches.batch(i).targets) * part.share();
+    return [in = step_inputs(batches.batch(i, part.begin, part.end), targets)] { return in; };
   };
   stage.loss = [&](const std::vector<Tensor>& in) { return loss_of(*model, in); };
   if (!held_out.items.empty()) {
     stage.validation = {"val_loss", "val_accuracy"};
-    stage.validate = [&] { return validate(*model, checks, kHeldOutBatches); };
+    const int64_t epoch = (checks.epoch_length() + training.batch - 1) / training.batch;
+    stage.validate = [&, count = std::min(epoch, kHeldOutBatches)] { return validate(*model, checks, count); };
   }
   stage.save = [&] { return model->save(); };
   stage.load = [&](const TensorFile& file, const std::string& source) { model->load(file, source); };
