@@ -131,6 +131,13 @@ TEST_F(CudaTextEncoders, T5) {
   }
 }
 
+// Smaller, for what is done many times.
+T5Config one_layer_t5(bool gated) {
+  T5Config c = tiny_t5(gated);
+  c.width = 16, c.feedforward = 16, c.heads = 2, c.layers = c.decoder_layers = 1;
+  return c;
+}
+
 // Three times, so that a decoder on CUDA takes its steps as they are, captured and replayed; each time from other
 // sources.
 TEST_F(CudaTextEncoders, T5WritesWhatItWritesOnTheCpu) {
@@ -138,7 +145,7 @@ TEST_F(CudaTextEncoders, T5WritesWhatItWritesOnTheCpu) {
     std::vector<std::vector<Sequences>> written;
     for (const Device device : {Device::cpu, Device::cuda}) {
       default_generator() = {13, 0};
-      T5 model(tiny_t5(gated));
+      T5 model(one_layer_t5(gated));
       model.eval();
       model.to(device);
       Decoder drawing(model), searching(model);
@@ -165,7 +172,7 @@ TEST_F(CudaTextEncoders, T5WritesWhatItWritesOnTheCpu) {
 // The loss counts its targets on the device: a replayed step sees that there are fewer.
 TEST_F(CudaTextEncoders, StepsOfT5AreCaptured) {
   default_generator() = {14, 0};
-  T5Config config = tiny_t5(true);
+  T5Config config = one_layer_t5(true);
   config.dropout = 0.1;
   T5 model(config);
   model.to(Device::cuda);
