@@ -8,6 +8,7 @@
 
 #include "data/text/words.h"
 #include "models/beam_search.h"
+#include "models/motiongpt/batches.h"
 #include "models/motiongpt/public_weights.h"
 
 namespace kg {
@@ -288,6 +289,26 @@ Tensor language_accuracy(const Tensor& logits, const Tensor& labels) {
   const Tensor best = argmax(logits.reshape({ids.numel(), logits.size(-1)}), -1);
   const Tensor ignored = equal(ids, Tensor::scalar(-100, Dtype::i32, device)).to(Dtype::f32);
   return div(sum(equal(best, ids).to(Dtype::f32)), sum(affine(ignored, -1, 1)));
+}
+
+TrainingProbe MotionGpt::training_probe(int64_t batch, int64_t frames) {
+  train(true);
+  const int64_t count = std::clamp<int64_t>((frames > 0 ? frames : 196) / kFramesPerToken, 1, most_codes());
+  std::vector<int32_t> codes(size_t(count), 0);
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = int32_t(int64_t(i) % config_.language.codes);
+  const LanguagePair pair{language.encode("Generate motion: a person walks forward and turns left", config_.read),
+                          language.encode(language.motion(codes), config_.written)};
+  const LanguageBatch rows = language_batch(std::vector<LanguagePair>(size_t(batch), pair), language.pad(),
+                                            rounded_up({int64_t(pair.input.size()), int64_t(pair.target.size())}));
+  const Device device = t5.device();
+  const Tensor ids = rows.ids.to(device), mask = rows.mask.to(device), labels = rows.labels.to(device),
+               read = t5_decoder_ids(rows.labels).to(device),
+               weight = Tensor::full({1}, 1 / double(rows.targets)).to(device);
+  return {t5.named_parameters(), [=, this] {
+            const Var logits = t5(ids, mask, read);
+            language_accuracy(logits.value, labels);
+            return language_loss(logits, labels, weight);
+          }};
 }
 
 void scale_new_head(T5& model) {

@@ -29,6 +29,8 @@ class MotionGpt : public TextToMotion {
   std::vector<std::string> notes(const std::vector<std::string>& captions) const override;
   void to(Device device) override;
   void train(bool on) { t5.train(on); }
+  // Of text to motion: one caption, and motions of `frames` frames (0: 196, the longest of HumanML3D).
+  TrainingProbe training_probe(int64_t batch, int64_t frames) override;
 
   static constexpr const char* kKind = "motiongpt";
   struct Settings {

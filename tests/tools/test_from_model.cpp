@@ -1,7 +1,7 @@
 // bench --from-model: the tables of a small model's training step and motion. The part without Google Benchmark.
 #include "tools/common/bench/from_model.h"
 
-#include "tests/tools/programs.h"
+#include "tests/tools/motiongpt_arguments.h"
 
 namespace kg::test {
 namespace {
@@ -115,6 +115,24 @@ TEST(FromModel, TokenizerIsOneToo) {
   EXPECT_TRUE(row_of(text, "conv1d 3x16x8, 3x16x263, 8x263x3, 8").find("8x263x3, 8 1 ") != std::string::npos) << text;
   EXPECT_NE(text.find("\none motion encoded and decoded, 196 frames: "), std::string::npos) << text;
   EXPECT_NE(text.find("nearest_code"), std::string::npos) << text;
+}
+
+// Batch 4, width 16, one layer: prompts and answers rounded up to multiples of 8.
+TEST(FromModel, LanguageModelReadsAndWrites) {
+  TemporaryFolder folder;
+  const RunResult trained = run_in(folder.path(), "train_motiongpt", motiongpt_arguments() + "--max-iters 1 --out run");
+  ASSERT_EQ(trained.code, 0) << trained.output;
+  const std::string text = printed(folder / "run");
+  const size_t motion = text.find("\none motion, 500 frames: ");
+  ASSERT_NE(motion, std::string::npos) << text;
+  const std::string step = text.substr(0, motion), generation = text.substr(motion);
+  EXPECT_NE(step.find(": MotionGPT on CPU"), std::string::npos) << step;
+  EXPECT_NE(step.find("\ntraining step of 4, "), std::string::npos) << step;
+  // 49 codes, start, end, and the end of the answer: 52, which makes 56 positions; wi_0, wi_1 of the decoder.
+  EXPECT_TRUE(row_of(step, "linear 224x24, 224x16, 24x16").find("24x16 2 ") != std::string::npos) << step;
+  EXPECT_NE(step.find("cross_entropy"), std::string::npos) << step;
+  EXPECT_NE(step.find("attention_backward"), std::string::npos) << step;
+  EXPECT_EQ(generation.find("backward"), std::string::npos) << generation;
 }
 
 TEST(FromModel, SaysWhatIsWrong) {
