@@ -15,8 +15,10 @@ Training steps are forward, loss, backward and AdamW with the dropout of the rec
 Generation is one motion that runs to the last position: in PyTorch by the loop of the original program, which runs the
 whole prefix again for every token, in kinegrad with its key/value cache. On a GPU PyTorch has a cache as well. Both sides
 end with the motion, decoded from the tokens.
-Needs: torch, and transformers for text encoders. A time is the median of five repetitions; ratio = PyTorch / kinegrad: above 1, kinegrad is faster. The
-ratio of the fastest repetitions stands beside it: where the two differ, the machine was not idle.
+T5 is transformers', with whichever of its attentions, eager or SDPA, is faster where the program runs.
+Needs: torch, and transformers for text encoders and T5. A time is the median of five repetitions; ratio = PyTorch /
+kinegrad: above 1, kinegrad is faster. The ratio of the fastest repetitions stands beside it: where the two differ, the
+machine was not idle.
 """
 
 import argparse
@@ -37,32 +39,40 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "golden"))
 from t2m_gpt_torch import MotionGpt, MotionVqVae  # noqa: E402
 
-# Sizes of models/t2m_gpt/presets.cpp; --presets FILE replaces them.
+# Sizes of models/t2m_gpt/presets.cpp and models/motiongpt/presets.cpp; --presets FILE replaces them.
 PRESETS = {
     "paper": {"vqvae": {"features": 263, "width": 512, "codes": 512},
               "gpt": {"codes": 512, "cond": 512, "width": 1024, "heads": 16, "base_layers": 9, "head_layers": 9,
-                      "context": 51, "dropout": 0.1}},
+                      "context": 51, "dropout": 0.1},
+              "t5": {"vocab_size": 32615, "d_model": 768, "d_ff": 2048, "num_heads": 12, "d_kv": 64, "num_layers": 12,
+                     "dropout_rate": 0.1}, "t5_step": {"betas": (0.9, 0.99), "weight_decay": 0.0, "clip": 0}},
     "small": {"vqvae": {"features": 263, "width": 256, "codes": 512},
               "gpt": {"codes": 512, "cond": 256, "width": 256, "heads": 8, "base_layers": 3, "head_layers": 3,
-                      "context": 51, "dropout": 0.1}},
+                      "context": 51, "dropout": 0.1},
+              "t5": {"vocab_size": 2115, "d_model": 256, "d_ff": 512, "num_heads": 4, "d_kv": 64, "num_layers": 4,
+                     "dropout_rate": 0.1}, "t5_step": {"betas": (0.9, 0.98), "weight_decay": 0.01, "clip": 1}},
     "tiny": {"vqvae": {"features": 263, "width": 128, "codes": 512},
              "gpt": {"codes": 512, "cond": 128, "width": 128, "heads": 4, "base_layers": 2, "head_layers": 2,
-                     "context": 51, "dropout": 0.1}},
+                     "context": 51, "dropout": 0.1},
+             "t5": {"vocab_size": 1415, "d_model": 128, "d_ff": 256, "num_heads": 4, "d_kv": 32, "num_layers": 2,
+                    "dropout_rate": 0.05}, "t5_step": {"betas": (0.9, 0.98), "weight_decay": 0.01, "clip": 1}},
 }
 WINDOW = 64  # frames
 REPETITIONS = 5
 DEFAULT = ["vqvae_step/small/64", "vqvae_step/paper/32", "gpt_step/small/64", "gpt_step/paper/8", "generate/small",
-           "generate/paper", "generate/paper/bf16", "clip_text/1x20", "clip_captions/1000",
+           "generate/paper", "generate/paper/bf16", "t5_step/small/32x32x24", "t5_step/paper/4x32x24",
+           "t5_generate/small", "t5_generate/paper", "clip_text/1x20", "clip_captions/1000",
            "minilm_captions/1000", "gelu/4194304", "add/4194304", "adamw/4194304",
            "layer_norm/6528x1024", "softmax/6528x513", "cross_entropy/6528x513", "linear/6528x1024x1024",
            "linear/3264x256x1024", "conv1d/256x16x512x512x3x1x1", "conv1d/256x32x512x512x3x1x9",
            "conv1d/256x64x512x512x4x2x1", "attention/128x51x16x64_causal", "attention_backward/128x51x16x64_causal",
            "nearest_code/4096x512x512"]
-DEFAULT_TINY = ["vqvae_step/tiny/2", "gpt_step/tiny/2", "generate/tiny", "gelu/64", "relu/64", "add/64", "adamw/64",
-                "layer_norm/3x8", "layer_norm_backward/3x8", "softmax/3x8", "cross_entropy/3x8", "linear/3x4x5",
-                "linear_gx/3x4x5", "linear_gw/3x4x5", "conv1d/2x8x4x5x3x1x9", "conv1d_gx/2x8x4x5x4x2x1",
-                "conv1d_gw/2x8x4x5x3x1x1", "attention/2x5x2x4_causal_dropout", "attention_backward/2x5x2x4_causal",
-                "attention/2x5x2x4", "attention_decode/1x5x2x4", "nearest_code/9x8x4"]
+DEFAULT_TINY = ["vqvae_step/tiny/2", "gpt_step/tiny/2", "generate/tiny", "t5_step/tiny/2x9x5", "t5_generate/tiny",
+                "gelu/64", "relu/64", "add/64", "adamw/64", "layer_norm/3x8", "layer_norm_backward/3x8", "softmax/3x8",
+                "cross_entropy/3x8", "linear/3x4x5", "linear_gx/3x4x5", "linear_gw/3x4x5", "conv1d/2x8x4x5x3x1x9",
+                "conv1d_gx/2x8x4x5x4x2x1", "conv1d_gw/2x8x4x5x3x1x1", "attention/2x5x2x4_causal_dropout",
+                "attention_backward/2x5x2x4_causal", "attention/2x5x2x4", "attention_decode/1x5x2x4",
+                "nearest_code/9x8x4"]
 presets = PRESETS
 PEERS = []  # (regular expression of names, function of its groups that returns the function to time)
 
@@ -172,6 +182,86 @@ def generate_cached(preset, batch):
         return vqvae.decoder(vqvae.quantizer.codebook[torch.cat(tokens, 1)])
 
     return run
+
+
+# ---- MotionGPT's T5 (needs transformers), at the shapes of tools/common/bench/models.cpp
+PROMPT, CODES = 24, 49  # tokens that are read, and codes of the motion; with start, end and the text's end it writes 52
+
+
+def fastest(runs):
+    """Of functions that do the same, which are made one after the other, the one that is faster here."""
+    best, least = None, float("inf")
+    for run in runs:
+        run()
+        start = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - start
+        if seconds < least:
+            best, least = run, seconds
+        del run  # a large model: the slower one goes before the next is made
+    return best
+
+
+def t5_models(preset):
+    """The same model with each of the attentions that this transformers has for T5."""
+    import transformers
+    for attention in ("eager", "sdpa"):
+        config = transformers.T5Config(**presets[preset]["t5"], feed_forward_proj="gated-gelu",
+                                       tie_word_embeddings=False, decoder_start_token_id=0)
+        try:
+            model = transformers.T5ForConditionalGeneration._from_config(config, attn_implementation=attention)
+        except ValueError:  # no SDPA for T5 in this version
+            if attention == "eager":
+                raise
+            continue
+        # A head of its own: from version 5 on the library ties it to the embedding all the same.
+        model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight) * config.d_model ** -0.5)
+        yield model
+
+
+@peer(r"t5_step/(\w+)/(\d+)x(\d+)x(\d+)")
+def t5_step(preset, batch, source, target):
+    recipe, codes = presets[preset]["t5_step"], presets[preset]["t5"]["vocab_size"]
+    ids, labels = torch.randint(3, codes, (batch, source)), torch.randint(3, codes, (batch, target))
+    mask = torch.ones_like(ids)
+
+    def step_of(model):
+        model.train()
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=tuple(recipe["betas"]),
+                                      weight_decay=recipe["weight_decay"], fused=True)
+
+        def step():
+            optimiser.zero_grad(set_to_none=True)
+            loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+            loss.backward()
+            if recipe["clip"]:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["clip"])
+            optimiser.step()
+            return loss
+
+        return step
+
+    return fastest(step_of(model) for model in t5_models(preset))
+
+
+@peer(r"t5_generate/(\w+)")
+def t5_generate(preset):
+    vqvae = MotionVqVae(**presets[preset]["vqvae"]).eval().vqvae
+    ids = torch.randint(3, 100, (1, PROMPT))
+
+    def run_of(model):
+        model.eval()
+
+        @torch.no_grad()
+        def run():
+            tokens = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=50,
+                                    use_cache=True, min_new_tokens=CODES + 3, max_new_tokens=CODES + 3)
+            codes = tokens[:, 1:CODES + 1] % presets[preset]["vqvae"]["codes"]
+            vqvae.decoder(vqvae.quantizer.codebook[codes])
+
+        return run
+
+    return fastest(run_of(model) for model in t5_models(preset))
 
 
 # ---- text encoders (these need transformers), at the sizes and lengths of tools/common/bench/models.cpp

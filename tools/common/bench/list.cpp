@@ -5,6 +5,7 @@
 #include <sstream>
 #include <utility>
 
+#include "models/motiongpt/presets.h"
 #include "models/t2m_gpt/presets.h"
 #include "models/tokenizer/presets.h"
 #include "nn/optim.h"
@@ -220,6 +221,13 @@ std::vector<Benchmark> cpu_benchmarks() {
     for (Dtype dtype : {Dtype::f32, Dtype::bf16})
       list.push_back(generate("generate/" + preset + (dtype == Dtype::bf16 ? "/bf16" : ""), gpt_preset(preset).model,
                               tokenizer_preset(preset).model, 1, dtype));
+  const auto language = [](const std::string& preset) { return motiongpt_preset(preset, MotionGptStage::instruct); };
+  constexpr int64_t kSource = 32, kTarget = 24;  // about the mean of the instructions' lengths, as batches have them
+  for (const auto& [preset, batch] : {Sized{"tiny", 32}, {"small", 32}, {"paper", 4}})
+    list.push_back(t5_step("/" + preset + sizes({batch, kSource, kTarget}), with_batch(language(preset), batch),
+                           kSource, kTarget));
+  for (const std::string preset : {"tiny", "small", "paper"})
+    list.push_back(t5_generate("t5_generate/" + preset, language(preset), tokenizer_preset(preset).model));
   for (Benchmark& b : text_benchmarks()) list.push_back(std::move(b));
   return list;
 }

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "models/sampling.h"
+#include "models/motiongpt/motiongpt.h"
 #include "models/t2m_gpt/presets.h"
 #include "models/text/bert.h"
 #include "models/text/clip.h"
@@ -115,6 +115,82 @@ Benchmark generate(const std::string& name, const GptConfig& config, const VqVae
   };
   return whole(
       {name, 0, double(config.context - 1) * gpt_weights(config), prepare, dtype});  // a token reads all weights
+}
+
+// ---- MotionGPT
+namespace {
+
+// The vocabulary of a model: that of Google's file with the motion's tokens, or as many pieces as one of its own may
+// have, sentinels, codes, and the motion's start, end and mask.
+T5Config language_sizes(const MotionGptRecipe& recipe, bool public_vocabulary) {
+  T5Config c = recipe.model.t5;
+  const LanguageConfig& l = recipe.model.language;
+  c.vocabulary = (public_vocabulary ? 32000 : l.pieces) + l.sentinels + l.codes + 3;
+  return c;
+}
+// The released model has the shape of a public T5, and its vocabulary.
+bool is_public(const MotionGptRecipe& recipe) { return recipe.model.t5.width == t5_preset("flan-t5-base").width; }
+
+// Weights of one stack that a token is multiplied with; keys and values of the memory are the decoder's, but cost what
+// the source is long.
+double t5_weights(const T5Config& c, bool decoder) {
+  const double attention = 4.0 * double(c.width * c.heads * c.head_width);
+  const double feedforward = (c.gated ? 3.0 : 2.0) * double(c.width * c.feedforward);
+  if (!decoder) return double(c.layers) * (attention + feedforward) + double(c.decoder_layers) * attention / 2;
+  return double(c.decoder_layers) * (1.5 * attention + feedforward) + double(c.width * c.vocabulary);
+}
+
+}  // namespace
+
+Benchmark t5_step(const std::string& sizes, const MotionGptRecipe& recipe, int64_t source, int64_t target) {
+  const int64_t batch = recipe.training.batch;
+  const T5Config config = language_sizes(recipe, is_public(recipe));
+  const auto prepare = [=](const Target& t) {
+    auto model = std::make_shared<T5>(config);
+    scale_new_head(*model);
+    const Tensor ids = cyclic_ids({batch, source}, config.vocabulary), mask = Tensor::ones(ids.shape(), Dtype::u8),
+                 labels = cyclic_ids({batch, target}, config.vocabulary),
+                 weight = Tensor::full({1}, 1 / double(labels.numel()));
+    return training_step(
+        model, recipe.training, t, false,
+        [=] {
+          return std::vector<Tensor>{ids, mask, t5_decoder_ids(labels), labels, weight};
+        },
+        [=](const std::vector<Tensor>& in) { return language_loss((*model)(in[0], in[1], in[2]), in[3], in[4]); });
+  };
+  const double flops =
+      6 * double(batch) * (double(source) * t5_weights(config, false) + double(target) * t5_weights(config, true));
+  return whole({"t5_step" + sizes, flops, 0, prepare});
+}
+
+// As MotionGpt::generate: the prompt stands in the room of the longest one.
+Benchmark t5_generate(const std::string& name, const MotionGptRecipe& recipe, const VqVaeConfig& tokenizer) {
+  constexpr int64_t kPrompt = 24, kCodes = 49, kAnswer = kCodes + 3;
+  const T5Config config = language_sizes(recipe, is_public(recipe));
+  const auto prepare = [=, room = recipe.model.read, most = recipe.model.written](const Target& t) -> Run {
+    auto t5 = std::make_shared<T5>(config);
+    auto vqvae = std::make_shared<VqVae>(tokenizer);
+    scale_new_head(*t5);
+    t5->eval(), vqvae->eval();
+    t5->to(t.device), vqvae->to(t.device);
+    const SampleOptions options{.top_k = 50, .min_tokens = kAnswer, .max_tokens = kAnswer};
+    const Tensor ids = cyclic_ids({1, kPrompt}, config.vocabulary).to(t.device);
+    const Tensor seen = Tensor::ones({1, kPrompt}, Dtype::u8).to(t.device);
+    const Tensor mask = Tensor::zeros({1, room}, Dtype::u8);
+    mask.slice(1, 0, kPrompt).fill(1);
+    auto decoder = std::make_shared<Decoder>(*t5);
+    return [=, mask = mask.to(t.device)] {
+      const NoGrad guard;
+      const Tensor memory = Tensor::zeros({1, room, config.width}, t5->dtype(), t.device);
+      memory.slice(1, 0, kPrompt).copy_from(t5->encode(ids, seen).value);
+      std::vector<int32_t> codes = write(*decoder, t5->start(memory, mask, most), {0}, options)[0];
+      codes.resize(size_t(kCodes));
+      for (int32_t& code : codes) code %= int32_t(tokenizer.codes);
+      return std::vector<Tensor>{vqvae->decode(Tensor::from(codes, {1, kCodes}).to(t.device))};
+    };
+  };
+  const double read_weights = double(kAnswer) * t5_weights(config, true) + t5_weights(config, false);
+  return whole({name, 0, read_weights, prepare});
 }
 
 // ---- text encoders
