@@ -1,6 +1,6 @@
 // Batches of MotionGPT's training: pairs of like length together, so that little padding is computed, at lengths from a
 // small ladder, so that shapes come again and a step can be captured for each. Every pair of an
-// epoch, an item with a sub-task, comes once, all sub-tasks are equally frequent and shuffled, and all of it is a function
+// epoch, an item with a sub-task, comes once, sub-tasks are equally frequent and shuffled, and all of it is a function
 // of (seed, place): a run resumes from the number of its step alone.
 #pragma once
 

@@ -3,9 +3,9 @@
 // from step to step, each has a graph of its own. With several processes, whose sums are part of the graph, all of them
 // capture and replay the same steps, as NCCL asks; where sums go by way of the host there is no graph.
 //
-// What graphs cost: they take turns in one pool of memory, which holds about one step of the largest shapes, up to twice
+// What graphs cost: they take turns in one pool of memory, which holds one step of the largest shapes, up to twice
 // that where shapes change. Steps that still run as they are have the device's own memory beside it, another step's
-// worth at most, which a capture gives back. The driver's part of a graph grows with its kernels and is not counted here;
+// worth at most, which a capture gives back. The driver's part of a graph grows with its kernels and is not in it;
 // it is why the number of graphs is bounded.
 #pragma once
 
