@@ -54,7 +54,7 @@ Benchmark vqvae_step(const std::string& sizes, const TokenizerRecipe& recipe, bo
 Benchmark gpt_step(const std::string& sizes, const GptRecipe& recipe, bool read = false);
 // In bf16 the weights of the transformer are rounded.
 Benchmark generate(const std::string& name, const GptConfig& gpt, const VqVaeConfig& vqvae, int64_t batch, Dtype dtype);
-// A step of MotionGPT's T5: inputs of `source` tokens answers of `target` tokens: t5_step/PRESET/BATCHxSOURCExTARGET.
+// A step of MotionGPT's T5 on inputs of `source` and answers of `target` tokens: t5_step/PRESET/BATCHxSOURCExTARGET.
 Benchmark t5_step(const std::string& sizes, const MotionGptRecipe& recipe, int64_t source, int64_t target);
 // A motion of 49 codes from a prompt of 24 tokens, drawn among the 50 most probable at each position, and decoded.
 Benchmark t5_generate(const std::string& name, const MotionGptRecipe& recipe, const VqVaeConfig& vqvae);
