@@ -14,12 +14,12 @@ namespace {
 
 constexpr int kSentences = 6000;
 
-MotionParameters without_speed(MotionParameters p) {
+MotionParameters at_normal_speed(MotionParameters p) {
   p.speed = Speed::normal;
   return p;
 }
 
-std::vector<std::string> words_of(const std::string& sentence) {
+std::vector<std::string> split_words(const std::string& sentence) {
   std::istringstream text(sentence);
   std::vector<std::string> words;
   for (std::string word; text >> word;) words.push_back(word);
@@ -34,7 +34,7 @@ std::string joined_words(const std::vector<std::string>& words) {
 void expect_reads(const std::string& sentence, const MotionParameters& p) {
   const auto facts = read_caption(sentence);
   ASSERT_TRUE(facts) << sentence;
-  ASSERT_EQ(facts->parameters, without_speed(p)) << sentence << ": " << describe(facts->parameters);
+  ASSERT_EQ(facts->parameters, at_normal_speed(p)) << sentence << ": " << describe(facts->parameters);
   ASSERT_TRUE(facts->speeds[size_t(p.speed)]) << sentence;
 }
 
@@ -63,7 +63,7 @@ TEST(ReadCaption, CaptionsOfAClipAgree) {
     const ProceduralClip clip = make_procedural_clip(4, i);
     const auto facts = common_facts(clip.captions);
     ASSERT_TRUE(facts) << clip.captions[0];
-    EXPECT_EQ(facts->parameters, without_speed(clip.parameters));
+    EXPECT_EQ(facts->parameters, at_normal_speed(clip.parameters));
     EXPECT_TRUE(facts->speeds[size_t(clip.parameters.speed)]);
   }
   EXPECT_FALSE(common_facts({}));
@@ -78,7 +78,7 @@ TEST(ReadCaption, AlteredWordsAreNoticed) {
   int counts = 0, sides = 0;
   for (int i = 0; i < kSentences / 4; ++i) {
     const Prompt prompt = make_prompt(5, i);
-    const std::vector<std::string> words = words_of(prompt.sentence);
+    const std::vector<std::string> words = split_words(prompt.sentence);
     const auto facts = read_caption(prompt.sentence);
     for (size_t w = 0; w < words.size(); ++w) {
       std::vector<std::string> other = words;
