@@ -31,7 +31,7 @@ TEST(FromModel, GroupsCallsByOpAndShapes) {
   EXPECT_EQ(groups[2].bytes, 2 * 4.0 * (8 + 6 + 12));
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
+std::vector<std::string> table_lines(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) lines.push_back(line);
@@ -45,7 +45,7 @@ std::string squeezed(const std::string& line) {
   return text;
 }
 std::string row_of(const std::string& table, const std::string& begin) {
-  for (const std::string& line : lines_of(table))
+  for (const std::string& line : table_lines(table))
     if (squeezed(line).starts_with(begin + " ")) return squeezed(line);
   return "no row " + begin + " in\n" + table;
 }
@@ -63,9 +63,9 @@ TEST(FromModel, TableSaysRatesSharesAndWhatIsNotInOps) {
   EXPECT_EQ(row_of(all, "relu"), "relu 500x1000x1000, 500x1000x1000 1 2000.000 2.00 GB/s 25.0 % 50.0 %");
   EXPECT_EQ(row_of(all, "sum"), "sum 3 3500.000 87.5 %");
   EXPECT_EQ(row_of(all, "other"), "other (not in ops) 500.000 12.5 %");
-  EXPECT_EQ(lines_of(all).size(), 6u);
+  EXPECT_EQ(table_lines(all).size(), 6u);
   const std::string longest = op_table(work, peaks, 1);
-  EXPECT_EQ(lines_of(longest).size(), 5u);
+  EXPECT_EQ(table_lines(longest).size(), 5u);
   EXPECT_EQ(row_of(longest, "2 more"), "2 more 2 1500.000 37.5 %");
 }
 
