@@ -14,11 +14,11 @@ Training steps are forward, loss, backward and AdamW with the dropout of the rec
 `paper` size are smaller than the recipe's, so that a step fits a small CPU. PyTorch has its fused attention and AdamW.
 Generation is one motion that runs to the last position: in PyTorch by the loop of the original program, which runs the
 whole prefix again for every token, in kinegrad with its key/value cache. On a GPU PyTorch has a cache as well. Both sides
-end with the motion, decoded from the tokens.
-T5 is transformers', with whichever of its attentions, eager or SDPA, is faster where the program runs.
-Needs: torch, and transformers for text encoders and T5. A time is the median of five repetitions; ratio = PyTorch /
-kinegrad: above 1, kinegrad is faster. The ratio of the fastest repetitions stands beside it: where the two differ, the
-machine was not idle.
+end with the motion, decoded from the tokens. T5 is transformers', with whichever of its attentions, eager or SDPA, is
+faster where the program runs. The peer of retrieval is NumPy, whose threads are those of its BLAS.
+Needs: torch, transformers for text encoders and T5, and numpy for retrieval. A time is the median of five repetitions;
+ratio = PyTorch / kinegrad: above 1, kinegrad is faster. The ratio of the fastest repetitions stands beside it: where the
+two differ, the machine was not idle.
 """
 
 import argparse
@@ -32,7 +32,10 @@ import sys
 import tempfile
 import time
 
-import torch
+# NumPy's BLAS reads it when it is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
+
+import torch  # noqa: E402
 import torch.nn.functional as F
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -66,13 +69,13 @@ DEFAULT = ["vqvae_step/small/64", "vqvae_step/paper/32", "gpt_step/small/64", "g
            "layer_norm/6528x1024", "softmax/6528x513", "cross_entropy/6528x513", "linear/6528x1024x1024",
            "linear/3264x256x1024", "conv1d/256x16x512x512x3x1x1", "conv1d/256x32x512x512x3x1x9",
            "conv1d/256x64x512x512x4x2x1", "attention/128x51x16x64_causal", "attention_backward/128x51x16x64_causal",
-           "nearest_code/4096x512x512"]
+           "nearest_code/4096x512x512", "retrieval/1x70000x512x20", "retrieval/1000x70000x512x20"]
 DEFAULT_TINY = ["vqvae_step/tiny/2", "gpt_step/tiny/2", "generate/tiny", "t5_step/tiny/2x9x5", "t5_generate/tiny",
                 "gelu/64", "relu/64", "add/64", "adamw/64", "layer_norm/3x8", "layer_norm_backward/3x8", "softmax/3x8",
                 "cross_entropy/3x8", "linear/3x4x5", "linear_gx/3x4x5", "linear_gw/3x4x5", "conv1d/2x8x4x5x3x1x9",
                 "conv1d_gx/2x8x4x5x4x2x1", "conv1d_gw/2x8x4x5x3x1x1", "attention/2x5x2x4_causal_dropout",
                 "attention_backward/2x5x2x4_causal", "attention/2x5x2x4", "attention_decode/1x5x2x4",
-                "nearest_code/9x8x4"]
+                "nearest_code/9x8x4", "retrieval/1x50x8x3", "retrieval/9x50x8x70"]
 presets = PRESETS
 PEERS = []  # (regular expression of names, function of its groups that returns the function to time)
 
@@ -401,6 +404,37 @@ def attention_decode(batch, frames, heads, width):
 def nearest_code(n, codes, c):
     x, book = normal(n, c), normal(codes, c)
     return lambda: (book.square().sum(1) - 2 * x @ book.T).argmin(1)
+
+
+@peer(r"retrieval/(\d+)x(\d+)x(\d+)x(\d+)")
+def retrieval(queries, rows, width, k):
+    """NumPy: blocks of scores, of each the k largest by a partial sort, the best of them all kept."""
+    import numpy as np
+
+    def unit(n):
+        x = np.random.default_rng(n).standard_normal((n, width), dtype=np.float32)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        return x
+
+    def best(scores, ids):
+        if scores.shape[1] > k:
+            keep = np.argpartition(scores, -k, axis=1)[:, -k:]
+            scores, ids = np.take_along_axis(scores, keep, 1), np.take_along_axis(ids, keep, 1)
+        return scores, ids
+
+    q, keys = unit(queries), unit(rows)
+    block = max(k, min(rows, (1 << 24) // queries))  # of 64 MB
+
+    def run():
+        parts = []
+        for first in range(0, rows, block):
+            scores = q @ keys[first:first + block].T
+            parts.append(best(scores, np.broadcast_to(np.arange(first, first + scores.shape[1]), scores.shape)))
+        scores, ids = best(*(np.concatenate(part, axis=1) for part in zip(*parts)))
+        order = np.argsort(-scores, axis=1, kind="stable")
+        return np.take_along_axis(ids, order, 1)
+
+    return run
 
 
 def find_peer(name):

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "models/motiongpt/presets.h"
+#include "models/retrieval/index.h"
 #include "models/t2m_gpt/presets.h"
 #include "models/tokenizer/presets.h"
 #include "nn/optim.h"
@@ -170,6 +171,28 @@ Benchmark nearest_code_of(int64_t n, int64_t k, int64_t c) {
   return {"nearest_code" + sizes({n, k, c}), 2.0 * double(n) * double(k) * double(c), 0, prepare, Dtype::f32, true};
 }
 
+// The k best of `rows` rows for each query: the checks of the queries and all of the sorting included. Few queries are
+// bound by reading the rows.
+Benchmark retrieval(int64_t queries, int64_t rows, int64_t width, int64_t k) {
+  const auto prepare = [=](const Target& t) -> Run {
+    const auto unit = [&](int64_t n) { return normalised_rows(t.normal({n, width}), "[bench] rows"); };
+    SearchOptions options;
+    options.k = k;
+    return [options, index = std::make_shared<Index>(unit(rows), RowLabels{}, t.device), q = unit(queries)] {
+      return index->search(q, options), Tensors{};
+    };
+  };
+  const double values = double(rows) * double(width);
+  const bool few = queries <= 8;
+  return {"retrieval" + sizes({queries, rows, width, k}),
+          few ? 0 : 2.0 * double(queries) * values,
+          few ? values : 0,
+          prepare,
+          Dtype::f32,
+          true,
+          false};
+}
+
 // ---- the lists
 void add_kernels(std::vector<Benchmark>& list) {
   // (rows, in, out): T2M-GPT paper, small, tiny; the 263 features; the head of 513.
@@ -229,6 +252,10 @@ std::vector<Benchmark> cpu_benchmarks() {
   for (const std::string preset : {"tiny", "small", "paper"})
     list.push_back(t5_generate("t5_generate/" + preset, language(preset), tokenizer_preset(preset).model));
   for (Benchmark& b : text_benchmarks()) list.push_back(std::move(b));
+  // A million rows, and all captions of HumanML3D.
+  for (const auto& [queries, rows] :
+       {std::pair<int64_t, int64_t>{1, 1000000}, {1000, 1000000}, {1, 70000}, {1000, 70000}})
+    list.push_back(retrieval(queries, rows, 512, 20));
   return list;
 }
 
