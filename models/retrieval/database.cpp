@@ -162,8 +162,8 @@ void append(Database& db, const Database& more) {
     clip.set = place[size_t(clip.set)];
     grown.clips.push_back(std::move(clip));
   }
-  grown.motion = concat({db.motion, more.motion}, 0);
-  grown.text = concat({db.text, more.text}, 0);
+  grown.motion = concat(std::vector<Tensor>{db.motion, more.motion}, 0);
+  grown.text = concat(std::vector<Tensor>{db.text, more.text}, 0);
   db = std::move(grown);
 }
 

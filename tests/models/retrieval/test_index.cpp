@@ -148,7 +148,8 @@ TEST(RetrievalIndex, AClipWithManyRowsIsOne) {
 }
 
 TEST(RetrievalIndex, TheSameBytesHoweverItIsCut) {
-  const Tensor some = unit(700, 80, 10), rows = concat({some, some, unit(50, 80, 11)}, 0), queries = unit(23, 80, 12);
+  const Tensor some = unit(700, 80, 10), rows = concat(std::vector<Tensor>{some, some, unit(50, 80, 11)}, 0),
+               queries = unit(23, 80, 12);
   const Index index(rows);
   const int before = threads();
   set_threads(1);
@@ -170,7 +171,8 @@ TEST(RetrievalIndex, TheSameBytesHoweverItIsCut) {
 }
 
 TEST(RetrievalIndex, PartsMakeTheWhole) {
-  const Tensor some = unit(300, 40, 13), rows = concat({some, some, some}, 0), queries = unit(9, 40, 14);
+  const Tensor some = unit(300, 40, 13), rows = concat(std::vector<Tensor>{some, some, some}, 0),
+               queries = unit(9, 40, 14);
   RowLabels labels;
   for (int32_t i = 0; i < 900; ++i) labels.source.push_back(i % 50), labels.clip.push_back(i / 2);
   const Index whole(rows, labels);
