@@ -406,7 +406,7 @@ def nearest_code(n, codes, c):
     return lambda: (book.square().sum(1) - 2 * x @ book.T).argmin(1)
 
 
-@peer(r"retrieval/(\d+)x(\d+)x(\d+)x(\d+)")
+@peer(r"retrieval(?:_bf16)?/(\d+)x(\d+)x(\d+)x(\d+)")
 def retrieval(queries, rows, width, k):
     """NumPy: blocks of scores, of each the k largest by a partial sort, the best of them all kept."""
     import numpy as np

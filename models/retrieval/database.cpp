@@ -234,7 +234,7 @@ std::string source_of(const std::string& file) {
 
 // ---- search
 
-DatabaseSearch::DatabaseSearch(Database database, Device device) : database_(std::move(database)) {
+DatabaseSearch::DatabaseSearch(Database database, Device device, bool half_copy) : database_(std::move(database)) {
   check_database(database_, "[database]");
   RowLabels motion, text;
   first_caption_ = {0};
@@ -246,8 +246,8 @@ DatabaseSearch::DatabaseSearch(Database database, Device device) : database_(std
     text.clip.insert(text.clip.end(), clip.captions.size(), number);
     first_caption_.push_back(int64_t(text.clip.size()));
   }
-  index_.emplace_back(database_.text, std::move(text), device);
-  index_.emplace_back(database_.motion, std::move(motion), device);
+  index_.emplace_back(database_.text, std::move(text), device, half_copy);
+  index_.emplace_back(database_.motion, std::move(motion), device, half_copy);
 }
 
 std::vector<std::vector<Found>> DatabaseSearch::find(const Tensor& queries, Modality keys,

@@ -80,7 +80,7 @@ struct FindOptions {
 
 class DatabaseSearch {
  public:
-  explicit DatabaseSearch(Database database, Device device = Device::cpu);
+  explicit DatabaseSearch(Database database, Device device = Device::cpu, bool half_copy = false);  // as Index
   const Database& database() const { return database_; }
 
   // The best k clips, each once, of queries (Q, W) by keys of one modality: both of text, both of motions, or either by

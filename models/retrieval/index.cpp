@@ -58,14 +58,14 @@ void check_labels(const std::vector<int32_t>& labels, int64_t rows, const char* 
 // The rows that may be among the best k of one query, each with bounds on its score.
 class BestRows {
  public:
-  BestRows(const Index& index, const float* query, int64_t number, const SearchOptions& options)
+  BestRows(const Index& index, const float* query, int64_t number, double error, const SearchOptions& options)
       : index_(index),
         query_(query),
         number_(number),
         source_(options.without_source.empty() ? -1 : options.without_source[size_t(number)]),
         k_(std::min(options.k, index.size())),
         capacity_(std::max<int64_t>(256, 4 * k_)),
-        error_(index.error()),
+        error_(error),
         options_(options) {}
 
   // Rows whose fast score is below need not be offered.
@@ -157,20 +157,26 @@ class BestRows {
   Hits exact_;
 };
 
-Index::Index(const Tensor& rows, RowLabels labels, Device device)
+Index::Index(const Tensor& rows, RowLabels labels, Device device, bool half_copy)
     : rows_(host_rows(rows, "[index] rows")), labels_(std::move(labels)), device_(device) {
   check_labels(labels_.clip, size(), "clips");
   check_labels(labels_.source, size(), "sources");
   check_unit_rows(rows_, "[index] rows");
-  if (device_ != Device::cpu) on_device_ = rows_.to(device_);
+  if (device_ != Device::cpu)
+    on_device_ = rows_.to(device_);
+  else if (half_copy)
+    half_ = rows_.to(Dtype::bf16);
 }
+
+bool Index::reads_half(int64_t queries) const { return half_.defined() && queries <= kFewQueries; }
 
 // Of a fast score. Sums of W rounded terms, in any order, are off by at most W u / (1 - W u) times the sum of the terms'
 // sizes, here at most the product of two lengths, with u = 2^-24 (Higham, Accuracy and Stability of Numerical
-// Algorithms, 3.1). On CUDA the inputs may have been cut to TF32's 10 bits, each off by 2^-10 of its size.
-double Index::error() const {
+// Algorithms, 3.1). On CUDA the inputs may have been cut to TF32's 10 bits, each off by 2^-10 of its size; rows in bf16
+// are off by 2^-9.
+double Index::error(int64_t queries) const {
   const double sum = double(width()) * 0x1p-24;
-  return 1.01 * (sum / (1 - sum) + (device_ == Device::cpu ? 0 : 0x1p-9)) + 1e-12;
+  return 1.01 * (sum / (1 - sum) + (device_ != Device::cpu || reads_half(queries) ? 0x1p-9 : 0)) + 1e-12;
 }
 
 std::vector<Hits> Index::search(const Tensor& queries, const SearchOptions& options) const {
@@ -189,7 +195,7 @@ std::vector<Hits> Index::search(const Tensor& queries, const SearchOptions& opti
     const Tensor some = q.slice(0, first, std::min(first + block, q.size(0)));
     std::vector<BestRows> best;
     for (int64_t i = 0; i < some.size(0); ++i)
-      best.emplace_back(*this, some.data<float>() + i * width(), first + i, options);
+      best.emplace_back(*this, some.data<float>() + i * width(), first + i, error(some.size(0)), options);
     device_ == Device::cpu ? scan(some, options, best) : scan_on_device(some, options, best);
     parallel_for(some.size(0), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) hits[size_t(first + i)] = best[size_t(i)].finish();
@@ -206,11 +212,10 @@ void Index::scan(const Tensor& queries, const SearchOptions& options, std::vecto
   Tensor scores = few ? Tensor() : Tensor::empty({count, block});
   for (int64_t first = 0; first < size(); first += block) {
     const int64_t n = std::min(block, size() - first);
-    const Tensor rows = rows_.slice(0, first, first + n);
     if (few)
-      scores = linear_rows(queries, rows, {});
+      scores = linear_rows(queries, (half_.defined() ? half_ : rows_).slice(0, first, first + n), {});
     else
-      matmul_into(scores.slice(1, 0, n), queries, rows.transpose(0, 1), 0);
+      matmul_into(scores.slice(1, 0, n), queries, rows_.slice(0, first, first + n).transpose(0, 1), 0);
     const int64_t stride = scores.strides()[0];
     parallel_for(count, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) best[size_t(i)].offer_all(scores.data<float>() + i * stride, n, first);

@@ -2,17 +2,17 @@
 // whose terms are exact and are added in one fixed order; rows of equal score come in the order of their numbers. So the
 // answer is the same bytes for any number of threads, any batch of queries, either device and any split into parts.
 //
-// How: a fast f32 product of a block of rows gives scores that are off by at most e = W 2^-24 (a little more on CUDA
-// under TF32). A row whose fast score is below the k-th best by more than that cannot be among the best k; the others
-// are few, and are scored exactly on the host. Few queries read the rows once, at the speed of memory; many are a matrix
-// product of blocks. Memory for scores is a block of queries by a block of rows, whatever N and Q.
+// How: a fast f32 product of a block of rows gives scores that are off by at most e = W 2^-24 (2^-9 more from bf16 rows
+// and under TF32). A row whose fast score is below the k-th best by more than that cannot be among the best k; the
+// others are few, and are scored exactly on the host. Few queries read the rows once, at the speed of memory; many are a
+// matrix product of blocks. Memory for scores is a block of queries by a block of rows, whatever N and Q.
 //
 // More rows than a machine holds: each part is an Index whose first_row is its place in the whole, every process
 // searches its own, and merge_hits makes one list of theirs; search_parts does so for parts in one process. On paper,
 // 10^9 rows of 512 are 2 TB, 16 machines of 192 GB with 62.5 million rows each (128 GB). One query reads them all: 128
-// GB at 100 GB/s are 1.3 s, and merging moves 16 k hits of 24 bytes. 1,000 queries at once are 10^15 operations, 32 s
-// of 16 machines of 2 TFLOP/s. Half of either if the fast scores come from a bf16 copy of the rows, which the exact
-// second look allows; far less needs an index that does not look at all rows and is no longer exact.
+// GB at 100 GB/s are 1.3 s (0.6 s with a bf16 copy, for which there must be room), and merging moves 16 k hits of 24
+// bytes. 1,000 queries at once are 10^15 operations, 32 s of 16 machines of 2 TFLOP/s. Far less needs an index that does
+// not look at all rows and is no longer exact.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +49,10 @@ struct SearchOptions {
 
 class Index {
  public:
-  // The rows stay where they are in host memory and are copied to a GPU. Errors (input) name a row that is not finite or
-  // not of length 1.
-  explicit Index(const Tensor& rows, RowLabels labels = {}, Device device = Device::cpu);
+  // The rows stay where they are in host memory and are copied to a GPU. With `half_copy` a few queries on the CPU read a
+  // bf16 copy, which takes half the time and half as much memory again; the answer is the same. Errors (input) name a
+  // row that is not finite or not of length 1.
+  explicit Index(const Tensor& rows, RowLabels labels = {}, Device device = Device::cpu, bool half_copy = false);
 
   int64_t size() const { return rows_.size(0); }
   int64_t width() const { return rows_.size(1); }
@@ -62,11 +63,12 @@ class Index {
 
  private:
   friend class BestRows;
-  double error() const;
+  bool reads_half(int64_t queries) const;
+  double error(int64_t queries) const;
   void scan(const Tensor& queries, const SearchOptions& options, std::vector<class BestRows>& best) const;
   void scan_on_device(const Tensor& queries, const SearchOptions& options, std::vector<class BestRows>& best) const;
 
-  Tensor rows_, on_device_;
+  Tensor rows_, half_, on_device_;
   RowLabels labels_;
   Device device_;
 };

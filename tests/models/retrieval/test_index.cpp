@@ -93,6 +93,7 @@ TEST(RetrievalIndex, EqualRowsComeByNumber) {
   EXPECT_EQ(found[4][0].row, 5000);
   EXPECT_EQ(found[4][1].row, 0);
   expect_same(index.search(queries.slice(0, 4, 5), best(4)), {found[4]}, "one query");
+  expect_same(Index(rows, {}, Device::cpu, true).search(queries.slice(0, 4, 5), best(4)), {found[4]}, "in bf16");
 }
 
 // Scores that differ by less than f32 can tell are told apart.
@@ -167,6 +168,10 @@ TEST(RetrievalIndex, TheSameBytesHoweverItIsCut) {
     o.block_rows = block_rows, o.block_queries = block_queries;
     EXPECT_EQ(index.search(queries, o), want) << block_rows << " x " << block_queries;
   }
+  const Index half(rows, {}, Device::cpu, true);
+  EXPECT_EQ(half.search(queries, best(12)), want) << "many queries do not read the bf16 copy";
+  for (int64_t i = 0; i < 23; ++i)
+    EXPECT_EQ(half.search(queries.slice(0, i, i + 1), best(12))[0], want[size_t(i)]) << "bf16 copy, " << i;
   set_threads(before);
 }
 

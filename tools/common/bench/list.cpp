@@ -173,24 +173,20 @@ Benchmark nearest_code_of(int64_t n, int64_t k, int64_t c) {
 
 // The k best of `rows` rows for each query: the checks of the queries and all of the sorting included. Few queries are
 // bound by reading the rows.
-Benchmark retrieval(int64_t queries, int64_t rows, int64_t width, int64_t k) {
+Benchmark retrieval(Dtype dtype, int64_t queries, int64_t rows, int64_t width, int64_t k) {
+  const bool half = dtype == Dtype::bf16, few = queries <= 8;
   const auto prepare = [=](const Target& t) -> Run {
     const auto unit = [&](int64_t n) { return normalised_rows(t.normal({n, width}), "[bench] rows"); };
     SearchOptions options;
     options.k = k;
-    return [options, index = std::make_shared<Index>(unit(rows), RowLabels{}, t.device), q = unit(queries)] {
-      return index->search(q, options), Tensors{};
-    };
+    const auto index = std::make_shared<Index>(unit(rows), RowLabels{}, t.device, half);
+    return [=, q = unit(queries)] { return index->search(q, options), Tensors{}; };
   };
   const double values = double(rows) * double(width);
-  const bool few = queries <= 8;
-  return {"retrieval" + sizes({queries, rows, width, k}),
-          few ? 0 : 2.0 * double(queries) * values,
-          few ? values : 0,
-          prepare,
-          Dtype::f32,
-          true,
-          false};
+  Benchmark b{(half ? "retrieval_bf16" : "retrieval") + sizes({queries, rows, width, k}), 0, 0, prepare, dtype};
+  (few ? b.values : b.flops) = few ? values : 2.0 * double(queries) * values;
+  b.f32_only = !half, b.kernel = false;
+  return b;
 }
 
 // ---- the lists
@@ -255,7 +251,8 @@ std::vector<Benchmark> cpu_benchmarks() {
   // A million rows, and all captions of HumanML3D.
   for (const auto& [queries, rows] :
        {std::pair<int64_t, int64_t>{1, 1000000}, {1000, 1000000}, {1, 70000}, {1000, 70000}})
-    list.push_back(retrieval(queries, rows, 512, 20));
+    list.push_back(retrieval(Dtype::f32, queries, rows, 512, 20));
+  list.push_back(retrieval(Dtype::bf16, 1, 1000000, 512, 20));
   return list;
 }
 
