@@ -1,4 +1,6 @@
 // Search on CUDA: the same bytes as on the CPU.
+#include <cmath>
+
 #include "models/retrieval/index.h"
 #include "tests/cuda/compare.h"
 

@@ -1,6 +1,8 @@
 // The database: what it holds after a round trip, growth, refusals and damage, and what is found in all four directions.
 #include "models/retrieval/database.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "data/formats/checkpoint.h"
