@@ -10,8 +10,8 @@ namespace kg {
 
 class RingQueue {
  public:
-  RingQueue(int64_t count, int64_t width)
-      : rows_(Tensor::zeros({count, width})), place_(Tensor::zeros({2}, Dtype::i32)) {}
+  RingQueue(int64_t count, int64_t width, Dtype dtype = Dtype::f32)
+      : rows_(Tensor::zeros({count, width}, dtype)), place_(Tensor::zeros({2}, Dtype::i32)) {}
 
   const Tensor& rows() const { return rows_; }                 // (N, W), in the order of their places
   int64_t place() const { return place_.data<int32_t>()[0]; }  // where the next row goes

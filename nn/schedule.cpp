@@ -15,9 +15,11 @@ double Schedule::at(int64_t i, int64_t steps) const {
   switch (decay) {
     case Decay::constant:
       return lr;
-    case Decay::cosine:
-      if (step >= total) return lowest;
-      return lowest + (lr - lowest) * (1 + std::cos(std::numbers::pi * double(step) / double(total))) / 2;
+    case Decay::cosine: {
+      const double length = double(total) * stretch;
+      if (double(step) >= length) return lowest;
+      return lowest + (lr - lowest) * (1 + std::cos(std::numbers::pi * double(step) / length)) / 2;
+    }
     case Decay::step: {
       double rate = lr;
       for (double milestone : milestones)

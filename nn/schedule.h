@@ -21,7 +21,8 @@ struct Schedule {
   int64_t warm_up = 0;                  // lr (i + 1) / (warm_up + 1) for the first steps
   std::vector<double> milestones = {};  // step: times gamma from each of these shares of the steps after warm-up on
   double gamma = 0.1;
-  double lowest = 0;  // cosine: half a cosine from lr down to this
+  double lowest = 0;   // cosine: half a cosine from lr down to this
+  double stretch = 1;  // cosine: it is as long as this many trainings, which see its first part
 
   double at(int64_t step, int64_t total) const;
 };
@@ -35,6 +36,8 @@ void fields(Schedule& s, V&& v) {
     s.milestones);
   v(rare({"gamma", "gamma", "of step: factor at each milestone", between(0, 1)}), s.gamma);
   v(rare({"lowest", "lowest-lr", "of cosine: rate at the end", at_least(0)}), s.lowest);
+  v(rare({"stretch", "stretch", "of cosine: its length in trainings; 2: the rate ends at half", at_least(1), true}),
+    s.stretch);
 }
 
 }  // namespace kg
