@@ -29,6 +29,7 @@ class RingQueue {
     place_.data<int32_t>()[0] = int32_t((place() + more) % count);
   }
   void to(Device device) { rows_ = rows_.to(device); }
+  void to(Dtype dtype) { rows_ = rows_.to(dtype); }
 
   NamedTensors state() const { return {{"rows", rows_}, {"place", place_}}; }  // shares memory
 

@@ -26,6 +26,9 @@ void KeyQueue::push(const Tensor& motion_keys, const Tensor& text_keys, const Te
 void KeyQueue::to(Device device) {
   for (RingQueue* queue : {&motion, &text, &ids}) queue->to(device);
 }
+void KeyQueue::to(Dtype dtype) {
+  for (RingQueue* queue : {&motion, &text}) queue->to(dtype);
+}
 NamedTensors KeyQueue::state() const {
   NamedTensors all;
   const std::pair<const char*, const RingQueue*> parts[] = {{"motion.", &motion}, {"text.", &text}, {"ids.", &ids}};
@@ -108,7 +111,8 @@ void Bmm::keep(const Var& motion, const Var& text_, const Tensor& ids) {
   if (!keys_.motion.defined() || keys_.motion.shape() != motion.shape() ||
       keys_.motion.device() != motion.value.device()) {
     const Device device = motion.value.device();
-    keys_ = {Tensor::empty(motion.shape(), Dtype::f32, device), Tensor::empty(motion.shape(), Dtype::f32, device),
+    keys_ = {Tensor::empty(motion.shape(), motion.dtype(), device),
+             Tensor::empty(motion.shape(), motion.dtype(), device),
              Tensor::full({motion.size(0)}, -1, Dtype::i32, device)};
   }
   keys_.motion.copy_from(motion.value);
@@ -168,6 +172,7 @@ void Bmm::to(Dtype dtype) {
   if (!momentum_) return;
   momentum_->network.to(dtype);
   if (momentum_->text) momentum_->text->to(dtype);
+  momentum_->queue.to(accumulator(dtype));
 }
 
 Json Bmm::configuration() const { return to_json(config_); }

@@ -34,6 +34,7 @@ struct KeyQueue {
   KeyQueue(int64_t count, int64_t width);
   void push(const Tensor& motion_keys, const Tensor& text_keys, const Tensor& item_ids);  // (B, W) twice, i32 (B)
   void to(Device device);
+  void to(Dtype dtype);        // of the keys
   NamedTensors state() const;  // shares memory
 
   RingQueue motion, text, ids;  // (N, W), (N, W), i32 (N, 1)

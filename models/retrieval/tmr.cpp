@@ -18,7 +18,7 @@ Var kl_divergence(const Latent& q, const Latent& p) {
   return 0.5 * mean(exp(a) + square(p.mean - q.mean) * exp(-p.log_variance) - a - 1);
 }
 
-MotionDecoder::MotionDecoder(int64_t features, int64_t longest, const SequenceEncoderConfig& c)
+LatentDecoder::LatentDecoder(int64_t features, int64_t longest, const SequenceEncoderConfig& c)
     : positions(longest, c.width),
       dropout(c.dropout),
       transformer(c.layers, transformer_options(c)),
@@ -30,7 +30,7 @@ MotionDecoder::MotionDecoder(int64_t features, int64_t longest, const SequenceEn
   reg("final_layer", final_layer);
 }
 
-Var MotionDecoder::operator()(const Var& latent, const Tensor& mask) const {
+Var LatentDecoder::operator()(const Var& latent, const Tensor& mask) const {
   const int64_t batch = latent.size(0), time = mask.size(1), width = latent.size(1);
   const Var empty(Tensor::zeros({batch, time, width}, latent.dtype(), latent.value.device()));
   const Var states = transformer(dropout(positions(empty)), reshape(latent, {batch, 1, width}), {.key_mask = mask});

@@ -34,9 +34,9 @@ struct Latent {
 Var kl_divergence(const Latent& q, const Latent& p);
 
 // Positions as queries, cross-attention to the one latent.
-class MotionDecoder : public Module {
+class LatentDecoder : public Module {
  public:
-  MotionDecoder(int64_t features, int64_t longest, const SequenceEncoderConfig& config);
+  LatentDecoder(int64_t features, int64_t longest, const SequenceEncoderConfig& config);
   // latent (B, W), mask u8 (B, T) -> (B, T, D), 0 where the mask is.
   Var operator()(const Var& latent, const Tensor& mask) const;
 
@@ -53,7 +53,7 @@ struct TmrNetwork : Module {
   Latent text(const Var& states, const Tensor& mask) const;
 
   SequenceEncoder motion_encoder, text_encoder;
-  MotionDecoder motion_decoder;
+  LatentDecoder motion_decoder;
 };
 
 class Tmr : public Retriever {

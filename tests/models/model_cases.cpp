@@ -3,6 +3,9 @@
 #include "models/evaluator/evaluator.h"
 #include "models/motiongpt/batches.h"
 #include "models/motiongpt/motiongpt.h"
+#include "models/retrieval/bmm.h"
+#include "models/retrieval/pltmr.h"
+#include "models/retrieval/tmr.h"
 #include "models/t2m_gpt/gpt.h"
 #include "models/text/bert.h"
 #include "models/text/clip.h"
@@ -159,6 +162,74 @@ ModelLoss motiongpt() {
   });
 }
 
+// ---- retrievers, of a root and five limbs of one bone: 71 features a frame
+Skeleton six_joints() {
+  Skeleton s;
+  s.name = "six";
+  s.parents = {-1, 0, 0, 0, 0, 0};
+  s.chains = {{0, 2}, {0, 1}, {0, 3}, {0, 4}, {0, 5}};
+  s.contacts = {1, 1, 2, 2};
+  return s;
+}
+const std::vector<std::string> kPairs = {"a person walks", "someone jumps up", "a man turns"};
+std::unique_ptr<TextEncoder> words() {
+  return std::make_unique<WordTransformer>(
+      WordVocabulary::build(kPairs),
+      WordTransformerConfig{.width = 6, .layers = 1, .heads = 2, .feedforward = 8, .max_words = 8, .dropout = 0.2});
+}
+PartNetworkConfig parts() {
+  PartNetworkConfig c;
+  c.part = {.width = 4, .layers = 1, .heads = 2, .feedforward = 6, .dropout = 0.2};
+  c.frames = 5, c.projection = 3, c.pool = TextPool::mean;
+  return c;
+}
+// Motions of 5, 3 and 4 frames.
+RetrievalBatch pairs(const Retriever& model) {
+  const auto motion = [](int64_t frames, uint64_t stream) { return normals({frames, 71}, stream).to(Dtype::f32); };
+  RetrievalBatch b;
+  b.motion = model.prepare({motion(5, 8), motion(3, 9), motion(4, 10)});
+  b.text = model.text->prepare(kPairs);
+  b.targets = ids({0, 1, 2}, {3}), b.ids = ids({4, 9, 4}, {3});
+  return b;
+}
+ModelLoss retriever(std::shared_ptr<Retriever> model, const Module& network, const RetrievalBatch& batch) {
+  ModelLoss m = loss_of({&network, model->text.get()}, [=] { return model->loss(batch)[0].second; });
+  std::erase_if(m.parameters, [](const Var* p) { return !p->requires_grad(); });
+  return m;
+}
+ModelLoss pltmr(bool hide_padding) {
+  PlTmrConfig config;
+  config.network = parts();
+  config.network.mask_padding = hide_padding;
+  default_generator() = {21, 0};
+  const auto model = std::make_shared<PlTmr>(config, words(), six_joints());
+  model->to(Dtype::f64);
+  return retriever(model, model->network(), pairs(*model));
+}
+ModelLoss bmm(bool normalize) {
+  BmmConfig config;
+  config.network = parts();
+  config.queue = 4, config.normalize = config.mask_same = normalize;
+  config.temperature = normalize ? 0.07 : 1;  // so large that no probability is 1 but for rounding
+  default_generator() = {21, 0};
+  const auto model = std::make_shared<Bmm>(config, words(), six_joints());
+  model->start(words());
+  model->to(Dtype::f64);
+  return retriever(model, model->network(), pairs(*model));
+}
+ModelLoss tmr() {
+  TmrConfig config;
+  config.network = {.width = 4, .layers = 1, .heads = 2, .feedforward = 6, .dropout = 0.2};
+  config.frames = 6, config.kl = config.latent = 0.1;
+  default_generator() = {21, 0};
+  const auto model = std::make_shared<Tmr>(config, words(), six_joints());
+  model->to(Dtype::f64);
+  RetrievalBatch batch = pairs(*model);
+  batch.noise = normals({2, 3, 4}, 11);
+  batch.mask = Tensor::from<uint8_t>({0, 0, 1, 0, 0, 0, 1, 0, 0}, {3, 3});
+  return retriever(model, model->network(), batch);
+}
+
 }  // namespace
 
 const std::vector<ModelCase>& model_cases() {
@@ -170,6 +241,11 @@ const std::vector<ModelCase>& model_cases() {
       {"T2M-GPT", "transformer and text encoder", transformer_and_text_encoder},
       {"Evaluator", "movement autoencoder", movement_autoencoder},
       {"Evaluator", "text and motion encoders", text_and_motion_encoders, 3e-10},
+      {"TMR", "autoencoder and contrast", tmr},
+      {"PL-TMR", "parts and words", [] { return pltmr(false); }},
+      {"PL-TMR", "parts and words, padding hidden", [] { return pltmr(true); }},
+      {"BMM", "as released", [] { return bmm(false); }},
+      {"BMM", "normalised, keys of one item masked", [] { return bmm(true); }},
       {"CLIP", "text tower", clip, 1e-10},
       {"BERT", "pooled", [] { return bert(false); }, 1e-10},
       {"DistilBERT", "states", [] { return bert(true); }, 1e-10},
