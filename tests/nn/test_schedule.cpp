@@ -37,5 +37,13 @@ TEST(Schedule, CosineFallsToTheLowest) {
   EXPECT_DOUBLE_EQ(s.at(99, 8), 1);
 }
 
+TEST(Schedule, StretchedCosineEndsOnItsWay) {
+  const Schedule s{.decay = Decay::cosine, .lr = 3, .lowest = 1, .stretch = 2};
+  EXPECT_DOUBLE_EQ(s.at(0, 4), 3);
+  EXPECT_NEAR(s.at(2, 4), 2 + std::sqrt(0.5), 1e-15);
+  EXPECT_DOUBLE_EQ(s.at(4, 4), 2);
+  EXPECT_DOUBLE_EQ(s.at(99, 4), 1);
+}
+
 }  // namespace
 }  // namespace kg

@@ -83,7 +83,9 @@ TEST(Bmm, LossesAndGradientsAreThoseOfPyTorch) {
       const LossTerms terms = g.model.loss(batch_of_items(t.dtype));
       expect_golden_terms(terms, std::string("bmm.") + way.name + ".loss", t.forward);
       backward(terms[0].second);
-      expect_golden_gradients(g.parameters, std::string("bmm.") + way.name + ".g", t.gradient);
+      // Without normalisation f32 rounds logits of up to a hundred, and that rounding is in the probabilities.
+      const double tolerance = t.dtype == Dtype::f32 && !way.normalize ? 10 * t.gradient : t.gradient;
+      expect_golden_gradients(g.parameters, std::string("bmm.") + way.name + ".g", tolerance);
     }
 }
 
