@@ -144,10 +144,10 @@ TEST(Retriever, LossFallsOnOneBatch) {
     batch.text = model->text->prepare(kCaptions);
     batch.targets = places(4);
     AdamOptions options;
-    options.lr = 2e-2;
+    options.lr = 5e-3;
     AdamW optimizer(model->groups(0, 1), options);
     double first = 0, last = 0;
-    for (int step = 0; step < 40; ++step) {
+    for (int step = 0; step < 80; ++step) {
       model->before_step();
       optimizer.zero_grad();
       const LossTerms terms = model->loss(batch);
