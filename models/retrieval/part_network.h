@@ -15,6 +15,11 @@ struct Names<TextPool> {
   static constexpr const char* const of[] = {"first", "mean"};
 };
 
+// What suits the encoder that a user chooses: only BERT-like ones have a first state that stands for the sentence.
+inline TextPool pool_for(const TextEncoderChoice& choice) {
+  return choice.source.starts_with("bert:") ? TextPool::first : TextPool::mean;
+}
+
 struct PartNetworkConfig {
   SequenceEncoderConfig part;  // of each part
   int64_t frames = 224;        // a motion is cropped, or padded with zeros, to so many

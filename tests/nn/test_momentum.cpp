@@ -18,6 +18,14 @@ TEST(Momentum, FollowsByTheFormula) {
   expect_near(copy.bias.value, {2.25}, 1e-6);
   expect_near(of.weight.value, {3, 2}, 0);
 }
+// Steps of 1 % of weights that are rounded to bf16 do not get lost in a copy that is f32.
+TEST(Momentum, CopyMayBeFiner) {
+  Linear copy(1, 1), of(1, 1);
+  copy.weight.value.fill(1), of.weight.value.fill(1.25);
+  of.to(Dtype::bf16);
+  follow(copy, of, 0.99);
+  expect_near(copy.weight.value, {1.0025}, 1e-6);
+}
 TEST(Momentum, RefusesAnotherModule) {
   Linear copy(2, 1), wider(3, 1), bare(2, 1, false);
   EXPECT_THROW(follow(copy, wider, 0.9), Error);
@@ -42,6 +50,11 @@ TEST(RingQueue, WrapsAround) {
   expect_near(queue.rows(), {1, 2, 3, 4, 5}, 0);
   EXPECT_THROW(push({1, 2, 3, 4, 5, 6}), Error);
   EXPECT_THROW(queue.push(Tensor::zeros({1, 2})), Error);
+}
+TEST(RingQueue, RowsMayBeWholeNumbers) {
+  RingQueue queue(2, 1, Dtype::i32);
+  queue.push(Tensor::from<int32_t>({1 << 30, (1 << 30) + 1}, {2, 1}));
+  EXPECT_EQ(queue.rows().data<int32_t>()[1], (1 << 30) + 1);
 }
 TEST(RingQueue, StateBringsItBack) {
   RingQueue queue(3, 2), other(3, 2);

@@ -217,6 +217,11 @@ TEST(Retriever, FilesOfSomethingElse) {
       input, [&] { toy("pltmr")->load(damaged, "run"); }, "run");
 }
 
+TEST(Retriever, OnlyBertsFirstStateStandsForTheSentence) {
+  EXPECT_EQ(pool_for({"bert:distilbert", ""}), TextPool::first);
+  for (const char* source : {"", "builtin", "clip:ViT-B-32.pt"}) EXPECT_EQ(pool_for({source, ""}), TextPool::mean);
+}
+
 TEST(Retriever, PaperRatesEndAtHalf) {
   for (const Schedule& s : {pltmr_preset("paper").training.schedule, bmm_preset("paper").training.schedule}) {
     EXPECT_DOUBLE_EQ(s.at(0, 1000), 1e-4);
