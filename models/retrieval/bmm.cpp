@@ -3,6 +3,7 @@
 #include "models/model_file.h"
 #include "models/retrieval/contrastive.h"
 #include "models/text/pooling.h"
+#include "nn/distributed.h"
 #include "nn/losses.h"
 #include "nn/momentum.h"
 
@@ -81,21 +82,24 @@ Bmm::Logits Bmm::logits(const RetrievalBatch& batch) {
   {
     NoGrad guard;
     const Var slow_states = slow.text ? slow.text->states(batch.text) : states;
-    motion_keys = in_dtype(feature(slow.network.motion(batch.motion)), dtype);
-    text_keys = in_dtype(feature(slow.network.text(slow_states, batch.text.mask)), dtype);
+    motion_keys = rows_over_ranks(in_dtype(feature(slow.network.motion(batch.motion)), dtype), batch.size());
+    text_keys =
+        rows_over_ranks(in_dtype(feature(slow.network.text(slow_states, batch.text.mask)), dtype), batch.size());
   }
   keep(motion_keys, text_keys, batch.ids);
-  Tensor same, same_queued;  // (B, B) without the diagonal, (B, N)
+  Tensor same, same_queued;  // (n, B) but for the targets, (n, N)
   if (config_.mask_same) {
-    const int64_t count = batch.targets.numel();
-    CHECK(batch.ids.defined() && batch.ids.numel() == count,
-          "[bmm] masking keys of one item needs the ids of the batch");
+    const int64_t count = batch.targets.numel(), all = batch.size();
+    CHECK(batch.ids.defined() && batch.ids.numel() == all,
+          "[bmm] masking keys of one item needs the ids of the batch, ", all, " of them");
     const auto pairs = [&](const Tensor& ids, const Tensor& others) {
       return equal(ids.reshape({count, 1}), others.reshape({1, others.numel()}));
     };
-    const Tensor own = pairs(batch.targets, batch.targets), no = Tensor::zeros({1}, Dtype::u8, own.device());
-    same = equal(equal(pairs(batch.ids, batch.ids), own), no);
-    same_queued = pairs(batch.ids, slow.queue.ids.rows());
+    const Part part = part_of(all);
+    const Tensor ids = batch.ids.slice(0, part.begin, part.end).contiguous();
+    const Tensor own = pairs(batch.targets, keys_.places), no = Tensor::zeros({1}, Dtype::u8, own.device());
+    same = equal(equal(pairs(ids, batch.ids), own), no);
+    same_queued = pairs(ids, slow.queue.ids.rows());
   }
   const auto against = [&](const Var& queries, const Var& keys, const Tensor& queued) {
     const Var scaled = queries * (1 / config_.temperature);
@@ -113,7 +117,7 @@ void Bmm::keep(const Var& motion, const Var& text_, const Tensor& ids) {
     const Device device = motion.value.device();
     keys_ = {Tensor::empty(motion.shape(), motion.dtype(), device),
              Tensor::empty(motion.shape(), motion.dtype(), device),
-             Tensor::full({motion.size(0)}, -1, Dtype::i32, device)};
+             Tensor::full({motion.size(0)}, -1, Dtype::i32, device), places(motion.size(0)).to(device)};
   }
   keys_.motion.copy_from(motion.value);
   keys_.text.copy_from(text_.value);

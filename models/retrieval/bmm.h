@@ -61,7 +61,7 @@ class Bmm : public Retriever {
   void to(Device device) override;
   void to(Dtype dtype) override;
 
-  // Similarities (B, B + N) to the batch's keys and the queue's, those that are no negatives far below the others.
+  // Similarities (n, B + N) to the batch's keys and the queue's, those that are no negatives far below the others.
   struct Logits {
     Var text_to_motion, motion_to_text;
   };
@@ -83,7 +83,8 @@ class Bmm : public Retriever {
     KeyQueue queue;
   };
   struct Keys {
-    Tensor motion, text, ids;  // of the last loss(), in memory of their own
+    Tensor motion, text, ids;  // of the whole batch of the last loss(), in memory of their own
+    Tensor places;             // places(B)
   };
   Momentum& momentum() const;
   Var feature(const Var& x) const;

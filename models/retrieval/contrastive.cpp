@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "nn/distributed.h"
 #include "nn/losses.h"
 
 namespace kg {
@@ -47,15 +48,38 @@ Var without_masked(const Var& logits, const Tensor& mask) {
   return mask.defined() ? masked_fill(logits, mask, kHidden) : logits;
 }
 
-ContrastiveLoss contrastive_loss(const Var& logits, const Tensor& targets, const Tensor& mask) {
-  const Shape square{targets.numel(), targets.numel()};
-  CHECK(logits.shape() == square && (!mask.defined() || mask.shape() == square), "[contrastive loss] needs logits ",
-        square, ", and a mask like them or none; got ", logits.shape(), " and ",
-        mask.defined() ? mask.shape() : Shape{});
-  const Var rows = without_masked(logits, mask);
+Var rows_over_ranks(const Var& own, int64_t count) {
+  if (world().size() == 1) {
+    CHECK(own.size(0) == count, "[rows over ranks] ", own.size(0), " rows of a batch of ", count);
+    return own;
+  }
+  const Part part = part_of(count);
+  CHECK(own.size(0) == part.end - part.begin, "[rows over ranks] ", own.size(0), " rows, this process has ", part.begin,
+        " to ", part.end, " of ", count);
+  const Tensor all = Tensor::zeros({count, own.size(1)}, own.dtype(), own.value.device());
+  all.slice(0, part.begin, part.end).copy_from(own.value);
+  world().all_reduce_sum(all);  // the other processes' rows are 0 here
+  return record("rows_over_ranks", all, {own}, [part](const Tensor& gy, Grads& gx) {
+    const Tensor sums = gy.contiguous().clone();
+    world().all_reduce_sum(sums);
+    gx.add(0, sums.slice(0, part.begin, part.end).contiguous());
+  });
+}
+
+PairLogits pair_logits(const Var& text, const Var& motion, int64_t count) {
+  const Var texts = rows_over_ranks(text, count), motions = rows_over_ranks(motion, count);
+  return {matmul(text, transpose(motions, 0, 1)), matmul(motion, transpose(texts, 0, 1))};
+}
+
+ContrastiveLoss contrastive_loss(const PairLogits& logits, const Tensor& targets, const Tensor& mask) {
+  const Shape& shape = logits.text_to_motion.shape();
+  CHECK(shape.rank() == 2 && shape[0] == targets.numel() && logits.motion_to_text.shape() == shape &&
+            (!mask.defined() || mask.shape() == shape),
+        "[contrastive loss] needs logits of ", targets.numel(), " rows, and a mask like them or none; got ", shape,
+        ", ", logits.motion_to_text.shape(), " and ", mask.defined() ? mask.shape() : Shape{});
   ContrastiveLoss l;
-  l.text_to_motion = cross_entropy_loss(rows, targets);
-  l.motion_to_text = cross_entropy_loss(contiguous(transpose(rows, 0, 1)), targets);
+  l.text_to_motion = cross_entropy_loss(without_masked(logits.text_to_motion, mask), targets);
+  l.motion_to_text = cross_entropy_loss(without_masked(logits.motion_to_text, mask), targets);
   l.total = 0.5 * (l.text_to_motion + l.motion_to_text);
   return l;
 }

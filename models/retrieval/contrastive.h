@@ -22,10 +22,20 @@ Tensor false_negative_mask(const Tensor& vectors, double threshold);
 // logits with those under the mask so low that their share is 0, whatever the others are.
 Var without_masked(const Var& logits, const Tensor& mask);
 
-// logits (B, B) of texts against motions: the mean cross-entropy of rows, of columns, and the mean of both.
+// The rows (B, W) of all processes, of which this one has part_of(B) (nn/distributed.h), with the gradients that all of
+// them have for its own.
+Var rows_over_ranks(const Var& own, int64_t count);
+
+// Inner products of this process's n texts with all B motions, and of its motions with all texts: (n, B) each.
+struct PairLogits {
+  Var text_to_motion, motion_to_text;
+};
+PairLogits pair_logits(const Var& text, const Var& motion, int64_t count);
+
+// The mean cross-entropy of both, and the mean of the two. targets i32 (n); mask u8 (n, B) or undefined.
 struct ContrastiveLoss {
   Var total, text_to_motion, motion_to_text;
 };
-ContrastiveLoss contrastive_loss(const Var& logits, const Tensor& targets, const Tensor& mask = {});
+ContrastiveLoss contrastive_loss(const PairLogits& logits, const Tensor& targets, const Tensor& mask = {});
 
 }  // namespace kg

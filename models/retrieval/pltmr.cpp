@@ -24,7 +24,9 @@ LossTerms PlTmr::loss(const RetrievalBatch& batch) {
   const Var motion = l2_normalize(in_dtype(network_.motion(batch.motion), dtype));
   const Var text = l2_normalize(in_dtype(network_.text(text_states(batch), batch.text.mask), dtype));
   const Var scale = exp(in_dtype(network_.logit_scale, dtype));
-  const ContrastiveLoss l = contrastive_loss(scale * matmul(text, transpose(motion, 0, 1)), batch.targets, batch.mask);
+  const PairLogits logits = pair_logits(text, motion, batch.size());
+  const ContrastiveLoss l =
+      contrastive_loss({scale * logits.text_to_motion, scale * logits.motion_to_text}, batch.targets, batch.mask);
   return {{"loss", l.total},
           {"text_to_motion", l.text_to_motion},
           {"motion_to_text", l.motion_to_text},

@@ -16,15 +16,20 @@ struct MotionInput {
   Tensor frames, mask;
 };
 
-// What a step reads of B pairs, all on the device. What a retriever does not use may be undefined.
+// What a step reads of B pairs, all on the device. What a retriever does not use may be undefined. Of several processes
+// each has part_of(count) of the pairs, n of them, and ids of all.
 struct RetrievalBatch {
   MotionInput motion;
-  TextBatch text;  // of a frozen encoder whose states are given, the mask is enough
-  Tensor states;   // of a frozen encoder, (B, L, C); undefined: the encoder runs in the step
-  Tensor targets;  // places(B)
-  Tensor mask;     // u8 (B, B), 1 where two pairs are no negatives of each other; undefined: all are
-  Tensor ids;      // i32 (B), the same for what shows one motion (BMM)
-  Tensor noise;    // (2, B, W) of N(0, 1), for the latents of texts and motions (TMR); undefined: their means are taken
+  TextBatch text;     // of a frozen encoder whose states are given, the mask is enough
+  Tensor states;      // of a frozen encoder, (B, L, C); undefined: the encoder runs in the step
+  int64_t count = 0;  // of the whole batch, B; 0: n
+  Tensor targets;     // those of places(B) that are this process's, (n)
+  Tensor longest;     // (1), frames of the longest motion of the whole batch (TMR); undefined: of those here
+  Tensor mask;        // u8 (n, B), 1 where two pairs are no negatives of each other; undefined: all are
+  Tensor ids;         // i32 (B), the same for what shows one motion (BMM)
+  Tensor noise;  // (2, n, W) of N(0, 1), for the latents of texts and motions (TMR); undefined: their means are taken
+
+  int64_t size() const { return count > 0 ? count : targets.numel(); }
 };
 
 // Named values of a step; the first is differentiated.

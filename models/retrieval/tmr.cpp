@@ -72,7 +72,8 @@ LossTerms Tmr::loss(const RetrievalBatch& batch) {
 
   // The mean over the batch padded to its longest motion: padding adds nothing but counts.
   const Tensor& mask = batch.motion.mask;
-  const Tensor lengths = sum(mask.to(dtype), {1}), longest = max(lengths, 0);
+  const Tensor longest =
+      batch.longest.defined() ? batch.longest.to(dtype).reshape({}) : max(sum(mask.to(dtype), {1}), 0);
   const Var target(batch.motion.frames.to(dtype));
   const double rows = double(target.size(0) * target.size(2));
   const auto reconstruction_of = [&](const Var& latent) {
@@ -86,8 +87,10 @@ LossTerms Tmr::loss(const RetrievalBatch& batch) {
   const Var kl = kl_divergence(text, motion) + kl_divergence(motion, text) + kl_divergence(motion, standard) +
                  kl_divergence(text, standard);
   const Var latent = smooth_l1_loss(t, m);
-  const Var logits = matmul(l2_normalize(t), transpose(l2_normalize(m), 0, 1)) * (1 / config_.temperature);
-  const Var contrast = contrastive_loss(logits, batch.targets, batch.mask).total;
+  const PairLogits near = pair_logits(l2_normalize(t), l2_normalize(m), batch.size());
+  const double sharp = 1 / config_.temperature;
+  const Var contrast =
+      contrastive_loss({near.text_to_motion * sharp, near.motion_to_text * sharp}, batch.targets, batch.mask).total;
   const Var total =
       config_.reconstruction * reconstruction + config_.kl * kl + config_.latent * latent + config_.contrast * contrast;
   return {{"loss", total}, {"reconstruction", reconstruction}, {"kl", kl}, {"latent", latent}, {"contrast", contrast}};

@@ -124,13 +124,14 @@ TEST(PlTmr, LayersOfAPartStartAlikeAndPartsDoNot) {
 // By hand: two pairs that are all alike share the probability evenly; a third is certain of its own.
 TEST(ContrastiveLoss, ByHand) {
   const Var logits(Tensor::from<double>({2, 2, -50, 2, 2, -50, -50, -50, 9}, {3, 3}));
-  const ContrastiveLoss all = contrastive_loss(logits, places(3));
+  const PairLogits both{logits, contiguous(transpose(logits, 0, 1))};
+  const ContrastiveLoss all = contrastive_loss(both, places(3));
   EXPECT_NEAR(all.total.item(), 2 * std::log(2) / 3, 1e-12);
   const Tensor mask = same_item_mask({7, 7, 3});
   EXPECT_EQ(mask.to_vector(), (std::vector<double>{0, 1, 0, 1, 0, 0, 0, 0, 0}));
-  EXPECT_NEAR(contrastive_loss(logits, places(3), mask).total.item(), 0, 1e-12);
-  EXPECT_THROW(contrastive_loss(logits, places(2)), Error);
-  EXPECT_THROW(contrastive_loss(logits, places(3), Tensor::zeros({2, 2}, Dtype::u8)), Error);
+  EXPECT_NEAR(contrastive_loss(both, places(3), mask).total.item(), 0, 1e-12);
+  EXPECT_THROW(contrastive_loss(both, places(2)), Error);
+  EXPECT_THROW(contrastive_loss(both, places(3), Tensor::zeros({2, 2}, Dtype::u8)), Error);
 }
 
 // cos > 2 threshold - 1, of vectors of any length: (1, 0) and (2, 1) have 0.894, (1, 0) and (0, 1) have 0.
