@@ -1,6 +1,6 @@
-// Sizes and training recipes of the retrievers. `paper` is each as released (TMR; MotionPatches' recipe for PL-TMR, whose
-// own is not public; ReMoMask's for BMM); `small` and `tiny` are the same networks made narrower, with shorter recipes,
-// for CPUs.
+// Sizes and training recipes of the retrievers. `paper` is each as released (TMR; MotionPatches' recipe for PL-TMR,
+// whose own is not public; ReMoMask's for BMM); `small` and `tiny` are the same networks made narrower, with shorter
+// recipes, for CPUs.
 #pragma once
 
 #include "models/retrieval/bmm.h"

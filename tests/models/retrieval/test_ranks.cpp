@@ -1,5 +1,5 @@
-// Several processes that share a batch have the loss, the gradients and the queue of one that has all of it: held against
-// the golden file, as threads.
+// Several processes that share a batch have the loss, the gradients and the queue of one that has all of it: held
+// against the golden file, as threads.
 #include "models/retrieval/bmm.h"
 #include "models/retrieval/contrastive.h"
 #include "models/retrieval/pltmr.h"
