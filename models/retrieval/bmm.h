@@ -1,4 +1,4 @@
-// BMM, the bidirectional momentum retriever of ReMoMask (section 3.2): the part network with a copy of it and of the
+// BMM, the bidirectional momentum retriever of ReMoMask: the part network with a copy of it and of the
 // text encoder that follow slowly (He et al. 2020). The copies' features are the keys: those of the batch and, from two
 // queues, of earlier steps. q_t . [k_m; Q_m] / tau and q_m . [k_t; Q_t] / tau, the cross-entropy with each item's own
 // key as the target. Letters: B items of a batch, N of a queue, W width.

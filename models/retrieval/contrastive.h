@@ -16,7 +16,7 @@ Tensor places(int64_t count);
 // those of one id,
 Tensor same_item_mask(const std::vector<int32_t>& ids);
 // or with captions that say the same: vectors (B, W) of sentences in host memory, of any length; similar is what has
-// (1 + cosine) / 2 above the threshold (TMR, section 3.3: 0.8).
+// (1 + cosine) / 2 above the threshold (TMR: 0.8).
 Tensor false_negative_mask(const Tensor& vectors, double threshold);
 
 // logits with those under the mask so low that their share is 0, whatever the others are.

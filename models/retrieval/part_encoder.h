@@ -1,4 +1,4 @@
-// The motion encoder of PL-TMR (Yu et al., "ReMoGPT", section 3.2) and of ReMoMask's retriever: a light transformer of
+// The motion encoder of PL-TMR (Yu et al., "ReMoGPT") and of ReMoMask's retriever: a light transformer of
 // its own for each part of the body, root, legs, backbone and arms, whose answers stand side by side.
 // Letters: B motions, T frames, D features a frame, P parts, C width of a part.
 #pragma once

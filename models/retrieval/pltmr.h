@@ -1,4 +1,4 @@
-// PL-TMR, the retriever of ReMoGPT (section 3.2): the part network, trained by the symmetric cross-entropy of cosines
+// PL-TMR, the retriever of ReMoGPT: the part network, trained by the symmetric cross-entropy of cosines
 // times exp(s). Its s begins at ln(1 / 0.07); the released code that it follows leaves s there.
 #pragma once
 

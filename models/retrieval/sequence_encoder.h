@@ -1,5 +1,5 @@
 // A transformer that is asked about a whole sequence through learned tokens in front of it (ACTOR, Petrovich et al.
-// 2021, section 3.2): the tokens' last states are the answer. Letters: B sequences, T steps, K tokens, C width.
+// 2021): the tokens' last states are the answer. Letters: B sequences, T steps, K tokens, C width.
 #pragma once
 
 #include "nn/positions.h"
