@@ -1,5 +1,5 @@
-// Tiny TMR, PL-TMR and BMM on CUDA beside the same on the CPU in f64: losses and gradients in f32 and bf16, BMM's queues
-// and steps that are captured.
+// Tiny TMR, PL-TMR and BMM on CUDA beside the same on the CPU in f64: losses and gradients in f32 and bf16, and BMM's
+// steps that are captured while its queue moves.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,7 +14,7 @@
 namespace kg {
 namespace {
 
-using CudaRetrieval = DeviceTest;
+using CudaRetrievers = DeviceTest;
 
 const std::vector<std::string> kCaptions = {"a person walks", "someone jumps up", "a man turns and turns"};
 const SequenceEncoderConfig kNetwork{.width = 16, .layers = 2, .heads = 2, .feedforward = 24, .dropout = 0};
@@ -90,7 +90,7 @@ Outcome two_steps(const std::string& kind, Device device, Dtype rounding, Dtype 
   return r;
 }
 
-TEST_F(CudaRetrieval, LossesAndGradientsAreThoseOfTheCpu) {
+TEST_F(CudaRetrievers, LossesAndGradientsAreThoseOfTheCpu) {
   struct Bounds {
     Dtype dtype;
     double term, gradients;  // relative
@@ -114,7 +114,7 @@ TEST_F(CudaRetrieval, LossesAndGradientsAreThoseOfTheCpu) {
 }
 
 // The keys are read and pushed outside the graph, the loss writes them inside: replayed steps see a queue that moves.
-TEST_F(CudaRetrieval, StepsOfBmmAreCaptured) {
+TEST_F(CudaRetrievers, StepsOfBmmAreCaptured) {
   const auto course = [](bool captured) {
     const auto model = make("bmm");
     model->to(Device::cuda);
