@@ -11,7 +11,7 @@
 namespace kg {
 namespace {
 
-BmmConfig toy_config() {
+BmmConfig bmm_toy() {
   BmmConfig c;
   c.network.part = {.width = 4, .layers = 2, .heads = 2, .feedforward = 6, .dropout = 0};
   c.network.frames = 5, c.network.projection = 3, c.network.head_dropout = 0;
@@ -60,7 +60,7 @@ TEST(Bmm, HasThePapersParameters) {
   EXPECT_EQ(2 * (text + PartNetwork(paper, kit_ml(), 768).parameter_count()), 238942208);
 }
 TEST(Bmm, CopiesAreAllFourModules) {
-  Bmm model(toy_config(), std::make_unique<BertText>(toy_distilbert()), six_joints());
+  Bmm model(bmm_toy(), std::make_unique<BertText>(toy_distilbert()), six_joints());
   model.start(std::make_unique<BertText>(toy_distilbert()));
   EXPECT_EQ(model.trained_and_copied_parameters(),
             2 * (model.network().parameter_count() + model.text->parameter_count()));
@@ -77,7 +77,7 @@ TEST(Bmm, LossesAndGradientsAreThoseOfPyTorch) {
   for (const Tolerance& t : kTolerances)
     for (const Way& way : {Way{"plain", false, false}, {"normalized", true, false}, {"same", false, true}}) {
       SCOPED_TRACE(std::string(name_of(t.dtype)) + " " + way.name);
-      BmmConfig config = toy_config();
+      BmmConfig config = bmm_toy();
       config.normalize = way.normalize, config.mask_same = way.same;
       GoldenBmm g(config, t.dtype);
       const LossTerms terms = g.model.loss(batch_of_items(t.dtype));
@@ -91,7 +91,7 @@ TEST(Bmm, LossesAndGradientsAreThoseOfPyTorch) {
 
 // Nine keys into a queue of seven: it comes around.
 TEST(Bmm, ThreeStepsCopiesAndQueueAreThoseOfPyTorch) {
-  GoldenBmm g(toy_config(), Dtype::f64);
+  GoldenBmm g(bmm_toy(), Dtype::f64);
   const auto start = values_of(g.parameters);
   constexpr double kLr = 0.02;
   AdamOptions options;
@@ -144,9 +144,9 @@ TEST(KeyQueue, StartsAtRandomDirectionsAndTurns) {
 
 // ids 4, 9, 4 in the batch and -1, 4, -1, 9, 9, -1, 5 in the queue: these places (row, column) and no others.
 TEST(Bmm, MaskingKeysOfOneItemChangesExactlyThose) {
-  BmmConfig masked = toy_config();
+  BmmConfig masked = bmm_toy();
   masked.mask_same = true;
-  GoldenBmm with(masked, Dtype::f64), without(toy_config(), Dtype::f64);
+  GoldenBmm with(masked, Dtype::f64), without(bmm_toy(), Dtype::f64);
   const auto a = with.model.logits(batch_of_items(Dtype::f64)), b = without.model.logits(batch_of_items(Dtype::f64));
   const std::vector<std::vector<int64_t>> hidden = {{2, 4}, {6, 7}, {0, 4}};
   for (const auto& [got, plain] :
@@ -166,7 +166,7 @@ TEST(Bmm, MaskingKeysOfOneItemChangesExactlyThose) {
 }
 
 TEST(Bmm, FollowsWithItsMomentumAndTrainsNothingElse) {
-  GoldenBmm g(toy_config(), Dtype::f64);
+  GoldenBmm g(bmm_toy(), Dtype::f64);
   const auto find = [&](const std::string& name) {
     for (const auto& [own, tensor] : g.model.state())
       if (own == name) return tensor;
@@ -185,7 +185,7 @@ TEST(Bmm, FollowsWithItsMomentumAndTrainsNothingElse) {
 }
 
 TEST(Bmm, FrozenTextServesBothSides) {
-  Bmm model(toy_config(), std::make_unique<BertText>(toy_distilbert(), true), six_joints());
+  Bmm model(bmm_toy(), std::make_unique<BertText>(toy_distilbert(), true), six_joints());
   EXPECT_THROW(model.start(std::make_unique<BertText>(toy_distilbert())), Error);
   model.start(nullptr);
   RetrievalBatch batch = batch_of_items(Dtype::f32);
@@ -196,7 +196,7 @@ TEST(Bmm, FrozenTextServesBothSides) {
 }
 
 TEST(Bmm, BadInput) {
-  Bmm model(toy_config(), std::make_unique<BertText>(toy_distilbert()), six_joints());
+  Bmm model(bmm_toy(), std::make_unique<BertText>(toy_distilbert()), six_joints());
   const auto says = [](const std::function<void()>& call, const std::string& part) {
     try {
       call();
@@ -212,7 +212,7 @@ TEST(Bmm, BadInput) {
   RetrievalBatch batch = golden_batch(Dtype::f32);
   batch.motion.frames = batch.motion.frames.slice(1, 0, 4).contiguous();
   says([&] { model.loss(batch); }, "motions must be (batch, 5, features)");
-  BmmConfig masked = toy_config();
+  BmmConfig masked = bmm_toy();
   masked.mask_same = true;
   Bmm needs_ids(masked, std::make_unique<BertText>(toy_distilbert()), six_joints());
   needs_ids.start(std::make_unique<BertText>(toy_distilbert()));

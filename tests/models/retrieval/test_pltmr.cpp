@@ -10,7 +10,7 @@
 namespace kg {
 namespace {
 
-PlTmrConfig toy_config() {
+PlTmrConfig pltmr_toy() {
   PlTmrConfig c;
   c.network.part = {.width = 4, .layers = 2, .heads = 2, .feedforward = 6, .dropout = 0};
   c.network.frames = 5, c.network.projection = 3, c.network.head_dropout = 0;
@@ -46,7 +46,7 @@ TEST(PlTmr, FeaturesLossesAndGradientsAreThoseOfPyTorch) {
   for (const Tolerance& t : kTolerances)
     for (const Way& way : {Way{"plain", false, false}, {"masked", true, false}, {"hidden", false, true}}) {
       SCOPED_TRACE(std::string(name_of(t.dtype)) + " " + way.name);
-      PlTmrConfig config = toy_config();
+      PlTmrConfig config = pltmr_toy();
       config.network.mask_padding = way.hidden;
       if (way.hidden) config.network.pool = TextPool::mean;
       PlTmr model(config, std::make_unique<BertText>(toy_distilbert()), six_joints());
@@ -73,7 +73,7 @@ TEST(PlTmr, FeaturesLossesAndGradientsAreThoseOfPyTorch) {
 }
 
 TEST(PlTmr, ThreeStepsAreThoseOfPyTorch) {
-  PlTmr model(toy_config(), std::make_unique<BertText>(toy_distilbert()), six_joints());
+  PlTmr model(pltmr_toy(), std::make_unique<BertText>(toy_distilbert()), six_joints());
   model.to(Dtype::f64);
   const auto parameters = golden_names(model.network(), model.text.get());
   load_golden_weights(parameters, "pltmr");
@@ -92,7 +92,7 @@ TEST(PlTmr, ThreeStepsAreThoseOfPyTorch) {
 
 TEST(PlTmr, ScaleIsTrainedOnlyWhereItShould) {
   for (const bool learned : {true, false}) {
-    PlTmrConfig config = toy_config();
+    PlTmrConfig config = pltmr_toy();
     config.learn_scale = learned;
     PlTmr model(config, std::make_unique<BertText>(toy_distilbert()), six_joints());
     EXPECT_EQ(model.network().logit_scale.requires_grad(), learned);
@@ -109,7 +109,7 @@ TEST(PlTmr, ScaleIsTrainedOnlyWhereItShould) {
 }
 
 TEST(PlTmr, LayersOfAPartStartAlikeAndPartsDoNot) {
-  const PlTmr model(toy_config(), std::make_unique<BertText>(toy_distilbert()), six_joints());
+  const PlTmr model(pltmr_toy(), std::make_unique<BertText>(toy_distilbert()), six_joints());
   const auto p = golden_names(model.network(), nullptr);
   const auto weight = [&](int part, int layer) {
     return p

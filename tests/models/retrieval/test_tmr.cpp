@@ -10,7 +10,7 @@
 namespace kg {
 namespace {
 
-TmrConfig toy_config() {
+TmrConfig tmr_toy() {
   TmrConfig c;
   c.network = {.width = 4, .layers = 2, .heads = 2, .feedforward = 6, .dropout = 0};
   c.frames = 9;
@@ -26,8 +26,7 @@ RetrievalBatch tmr_batch(Dtype dtype) {
   return batch;
 }
 struct GoldenTmr {
-  explicit GoldenTmr(Dtype dtype)
-      : model(toy_config(), std::make_unique<BertText>(toy_distilbert(), true), six_joints()) {
+  explicit GoldenTmr(Dtype dtype) : model(tmr_toy(), std::make_unique<BertText>(toy_distilbert(), true), six_joints()) {
     parameters = golden_names(model.network(), nullptr);
     load_golden_weights(parameters, "tmr");
     model.to(dtype);
