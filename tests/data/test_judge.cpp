@@ -101,7 +101,7 @@ TEST(Judge, DoesNotCareWhereTheMotionStarts) {
   }
 }
 
-TEST(Judge, RejectsOtherActionsSidesAndCounts) {
+TEST(Judge, SlowRejectsOtherActionsSidesAndCounts) {
   constexpr int kClips = 500;
   std::vector<ProceduralClip> clips;
   for (int i = 0; i < kClips; ++i) clips.push_back(make_procedural_clip(23, i));
