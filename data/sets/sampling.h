@@ -86,6 +86,10 @@ enum class Draw : uint64_t {
   evaluator_crop = 21,
   evaluator_caption = 22,
   partner = 23,
+  // training of a retriever
+  retriever_caption = 24,
+  retriever_window = 25,
+  retriever_noise = 26,
   // the letters of the word
   order = 0x6F72646572,
   window = 0x77696E646F77,

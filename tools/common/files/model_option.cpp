@@ -1,6 +1,7 @@
 // Systems by name and by file.
 #include "data/formats/checkpoint.h"
 #include "data/formats/elements.h"
+#include "tools/common/cli/early.h"
 #include "tools/common/files/systems.h"
 
 namespace kg::tools {
@@ -12,18 +13,6 @@ const System* find_system(const std::filesystem::path& file) {
   for (const System& system : systems())
     if (system.kind == kind) return &system;
   return nullptr;
-}
-
-// What --model, or an alias of it, says on a command line.
-std::string argument_of(int argc, char** argv, const std::vector<std::string>& names) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    for (const std::string& name : names) {
-      if (argument == "--" + name && i + 1 < argc) return argv[i + 1];
-      if (argument.starts_with("--" + name + "=")) return argument.substr(name.size() + 3);
-    }
-  }
-  return {};
 }
 
 }  // namespace
