@@ -82,22 +82,11 @@ std::unique_ptr<Model> make_model(const Options& o, RetrieverRecipe<Config> reci
   return model;
 }
 
-// What says how alike captions are, for a filter: a frozen encoder's features, else the captions' words.
+// For a filter: a frozen encoder's features say how alike captions are, else their words do.
 CaptionVectors caption_vectors(const Options& o, const Retriever& model, const Dataset& set) {
-  std::vector<std::string> captions = captions_of(set);
-  if (!model.text->frozen()) {
-    say(o.run.quiet, "captions are compared by their words; a frozen sentence encoder compares what they mean");
-    return word_vectors(captions);
-  }
-  std::sort(captions.begin(), captions.end());
-  captions.erase(std::unique(captions.begin(), captions.end()), captions.end());
-  const Tensor rows = cached_features(*model.text, captions, o.text_features);
-  return [captions, rows](const std::vector<std::string>& some) {
-    std::vector<Tensor> found;
-    for (const std::string& caption : some)
-      found.push_back(rows.select(0, std::lower_bound(captions.begin(), captions.end(), caption) - captions.begin()));
-    return stack(found, 0);
-  };
+  if (model.text->frozen()) return feature_vectors(*model.text, captions_of(set), o.text_features);
+  say(o.run.quiet, "captions are compared by their words; a frozen sentence encoder compares what they mean");
+  return word_vectors(captions_of(set));
 }
 
 template <class Model, class Config>
@@ -188,7 +177,8 @@ int program(int count, char** arguments, const std::string& name,
   cli.group("Model and training");
   cli.add_fields(recipe);
   cli.add_fields(o.text);
-  cli.add("freeze-text", &o.freeze_text, "leave a pretrained text encoder as it is");
+  cli.group("Pretrained text encoders", true);
+  cli.add("freeze-text", &o.freeze_text, "leave the encoder as it is");
   cli.add("text-features", &o.text_features, "folder where states of frozen ones are kept").value_name("DIR");
   if (!cli.parse(count, arguments)) return 0;
   CHECK(o.model == name, "[train_retriever] the options are those of ", name, ", --model is ", o.model);

@@ -36,6 +36,23 @@ CaptionVectors word_vectors(const std::vector<std::string>& data_set) {
   };
 }
 
+CaptionVectors feature_vectors(const TextEncoder& text, std::vector<std::string> captions,
+                               const std::filesystem::path& cache) {
+  std::sort(captions.begin(), captions.end());
+  captions.erase(std::unique(captions.begin(), captions.end()), captions.end());
+  const Tensor rows = cached_features(text, captions, cache);
+  return [captions = std::move(captions), rows](const std::vector<std::string>& some) {
+    std::vector<Tensor> found;
+    for (const std::string& caption : some) {
+      const auto place = std::lower_bound(captions.begin(), captions.end(), caption);
+      CHECK(place != captions.end() && *place == caption, "[retrieval batches] \"", caption,
+            "\" is none of the captions that were announced");
+      found.push_back(rows.select(0, place - captions.begin()));
+    }
+    return stack(found, 0);
+  };
+}
+
 RetrievalBatches::RetrievalBatches(const Dataset& set, const Statistics& statistics, RetrievalBatching options)
     : set_(set),
       statistics_(statistics),

@@ -17,6 +17,9 @@ namespace kg {
 using CaptionVectors = std::function<Tensor(const std::vector<std::string>&)>;
 // One number a word that these captions have: how often, times ln(captions / captions of the data set with it) + 1.
 CaptionVectors word_vectors(const std::vector<std::string>& data_set);
+// The features that a frozen encoder has of these captions, kept in the folder `cache`.
+CaptionVectors feature_vectors(const TextEncoder& text, std::vector<std::string> data_set,
+                               const std::filesystem::path& cache);
 
 struct RetrievalPairs {               // on the CPU
   std::vector<Tensor> motions;        // n of (T, D), normalised

@@ -23,7 +23,7 @@ template <class Config, class V>
 void fields(RetrieverRecipe<Config>& r, V&& v) {
   fields(r.training, v);
   v(Field{"text_lr", "text-lr", "rate of pretrained text weights, times the learning rate", above(0)}, r.text_lr);
-  v(Field{"filter", "filter", "captions more similar than this are no negatives; 0: all are", between(0, 1)}, r.filter);
+  v(Field{"filter", "filter", "captions more alike are no negatives; 0: all are", between(0, 1)}, r.filter);
   fields(r.model, v);
 }
 
