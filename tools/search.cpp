@@ -1,4 +1,5 @@
 // Looks motions up by a sentence, by a motion, or by both, in a database or in a data set.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -52,6 +53,13 @@ Database open_database(const Options& o, const Retriever& model, const std::file
   return read_database(path, model.identity());
 }
 
+// A cell of a table.
+std::string cell(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  return text;
+}
+
 // What is printed, written and shown, of one database after the other.
 struct Results {
   std::string table = "query\tdatabase\trank\tscore\tclip\tframes\tcaption\n";
@@ -73,8 +81,8 @@ void search(const Options& o, const Retriever& model, const std::filesystem::pat
       char score[32];
       std::snprintf(score, sizeof score, "%.4f", f.score);
       const std::string rank = std::to_string(i + 1);
-      results.table += queries.names[q] + "\t" + path.string() + "\t" + rank + "\t" + score + "\t" + clip.name + "\t" +
-                       std::to_string(clip.frames) + "\t" + caption + "\n";
+      results.table += cell(queries.names[q]) + "\t" + path.string() + "\t" + rank + "\t" + score + "\t" + clip.name +
+                       "\t" + std::to_string(clip.frames) + "\t" + cell(caption) + "\n";
       std::cout << "  " << rank << "  " << score << "  " << clip.name << "  " << caption << "\n";
       if (o.page)
         section.motions.push_back({rank + ": " + clip.name + ", " + score, caption,

@@ -5,6 +5,7 @@
 #include "data/formats/npy.h"
 #include "models/retrieval/build.h"
 #include "tests/nn/mpirun.h"
+#include "tests/tiny_text_models.h"
 #include "tests/tools/programs.h"
 #include "tools/common/train/csv.h"
 
@@ -122,6 +123,55 @@ TEST_F(RetrievalPrograms, ADatabaseIsBuiltGrowsAndIsSearched) {
   ASSERT_EQ(r.code, 0) << r.output;
   EXPECT_EQ(count_lines(folder_ / "both/results.tsv"), 5);
   EXPECT_NE(r.output.find("a person waves + "), std::string::npos) << r.output;
+}
+
+// TMR leaves a pretrained encoder as it is and keeps its states; the other two train it on and save it.
+TEST_F(RetrievalPrograms, PretrainedTextEncoders) {
+  write_tiny_bert(folder_ / "bert", true);
+  for (const std::string model : {"tmr", "pltmr", "bmm"}) {
+    const std::string steps = "--text-encoder bert:bert --text-features kept --max-iters 4 --eval-every 2 ";
+    train(model, steps + "--out " + model);
+    train(model, steps + "--until 2 --out parts_" + model);
+    const RunResult rest = run("train_retriever", "--threads 1 --resume --out parts_" + model);
+    ASSERT_EQ(rest.code, 0) << rest.output;
+    EXPECT_TRUE(slurp(folder_ / (model + "/last.safetensors")) ==
+                slurp(folder_ / ("parts_" + model + "/last.safetensors")))
+        << model;
+    EXPECT_TRUE(fs::exists(folder_ / "kept")) << model;
+  }
+  train("pltmr", "--text-encoder bert:bert --text-features kept --freeze-text --max-iters 2 --out frozen");
+  fs::rename(folder_ / "bert", folder_ / "moved");
+  EXPECT_FALSE(open_retriever(folder_ / "bmm")->text->frozen());
+  EXPECT_FALSE(open_retriever(folder_ / "pltmr")->text->frozen());
+  const std::string build = "--quiet --split val --data " + data();
+  expect_refused("build_database", build + " --model frozen --out x", 3, "is not there any more");
+  const RunResult r = run("build_database", build + " --model frozen --text-encoder bert:moved --out a.db");
+  EXPECT_EQ(r.code, 0) << r.output;
+}
+
+TEST_F(RetrievalPrograms, ASubClipIsAClipOfItsOwn) {
+  train("pltmr", "--max-iters 1 --out model");
+  fs::copy(SmallModel::get().set(), folder_ / "set", fs::copy_options::recursive);
+  const std::string name = lines_of(folder_ / "set/val.txt").at(0);
+  std::ofstream(folder_ / ("set/texts/" + name + ".txt"), std::ios::app) << "a person turns.#person/NOUN#0.5#1.5\n";
+  const RunResult r = run("build_database", "--model model --quiet --split val --data set --out a.db");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Database db = read_database(folder_ / "a.db");
+  const auto part = std::find_if(db.clips.begin(), db.clips.end(),
+                                 [&](const DatabaseClip& clip) { return clip.name == "A_" + name; });
+  ASSERT_NE(part, db.clips.end());
+  EXPECT_EQ(part->file, name);
+  EXPECT_EQ(part->begin, 10);
+  EXPECT_EQ(part->frames, 20);
+  EXPECT_EQ(part->captions, std::vector<std::string>{"a person turns."});
+  const int64_t place = part - db.clips.begin();
+  EXPECT_EQ(read_frames(db, place).to_vector(),
+            read_npy(frames_path(db, place)).slice(0, 10, 30).contiguous().to_vector());
+  const Tensor feature = open_retriever(folder_ / "model")->motion_features({read_frames(db, place)});
+  // Alone in its batch, products are added in another order.
+  const std::vector<double> kept = db.motion.select(0, place).contiguous().to_vector(), alone = feature.to_vector();
+  ASSERT_EQ(kept.size(), alone.size());
+  for (size_t i = 0; i < kept.size(); ++i) EXPECT_NEAR(kept[i], alone[i], 1e-5);
 }
 
 TEST_F(RetrievalPrograms, AnotherRetrieversDatabaseIsRefused) {
