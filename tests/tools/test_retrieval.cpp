@@ -1,5 +1,5 @@
-// Retrieval's programs from end to end at toy size: training of all three retrievers, a database that is built, grows and
-// is refused, and what a search finds.
+// Retrieval's programs from end to end at toy size: training of all three retrievers, a database that is built, grows
+// and is refused, and what a search finds.
 #include <nlohmann/json.hpp>
 
 #include "data/formats/npy.h"
@@ -16,7 +16,7 @@ std::string train_arguments(const std::string& model) {
   return " --model " + model + " --data " + quoted(SmallModel::get().set()) +
          " --threads 1 --quiet --preset tiny --batch-size 4 " + (model == "bmm" ? "--queue 10 " : "");
 }
-std::string data() { return quoted(SmallModel::get().set()); }
+std::string set_option() { return quoted(SmallModel::get().set()); }
 
 class RetrievalPrograms : public testing::Test {
  protected:
@@ -80,7 +80,7 @@ TEST_F(RetrievalPrograms, TwoProcessesShareABatch) {
 TEST_F(RetrievalPrograms, ADatabaseIsBuiltGrowsAndIsSearched) {
   train("pltmr", "--max-iters 4 --out model");
   const std::string build = "--model model --quiet ";
-  RunResult r = run("build_database", build + "--data " + data() + " --split train --out a.db --tokenizer " +
+  RunResult r = run("build_database", build + "--data " + set_option() + " --split train --out a.db --tokenizer " +
                                           quoted(SmallModel::get().tokenizer()));
   ASSERT_EQ(r.code, 0) << r.output;
   const std::string identity = open_retriever(folder_ / "model")->identity();
@@ -90,8 +90,8 @@ TEST_F(RetrievalPrograms, ADatabaseIsBuiltGrowsAndIsSearched) {
   EXPECT_EQ(read_frames(one, 0).to_vector(),
             read_npy(frames_path(one, 0)).slice(0, 0, one.clips[0].frames).to_vector());
   // It grows by clips that it has not.
-  r = run("build_database",
-          build + "--add " + data() + " --split test --out a.db --tokenizer " + quoted(SmallModel::get().tokenizer()));
+  r = run("build_database", build + "--add " + set_option() + " --split test --out a.db --tokenizer " +
+                                quoted(SmallModel::get().tokenizer()));
   ASSERT_EQ(r.code, 0) << r.output;
   const Database two = read_database(folder_ / "a.db", identity);
   EXPECT_GT(two.clips.size(), one.clips.size());
@@ -118,7 +118,7 @@ TEST_F(RetrievalPrograms, ADatabaseIsBuiltGrowsAndIsSearched) {
                         quoted(two.clips[2].captions[0]));
   ASSERT_EQ(r.code, 0) << r.output;
   EXPECT_NE(lines_of(folder_ / "words/results.tsv").at(1).find("\t1.0000\t"), std::string::npos) << r.output;
-  r = run("search", "--model model --database a.db --against " + data() +
+  r = run("search", "--model model --database a.db --against " + set_option() +
                         " --split val -k 1 -p 'a person walks' -p 'a person waves' --out both --motion " + clip);
   ASSERT_EQ(r.code, 0) << r.output;
   EXPECT_EQ(count_lines(folder_ / "both/results.tsv"), 5);
@@ -143,7 +143,7 @@ TEST_F(RetrievalPrograms, PretrainedTextEncoders) {
   fs::rename(folder_ / "bert", folder_ / "moved");
   EXPECT_FALSE(open_retriever(folder_ / "bmm")->text->frozen());
   EXPECT_FALSE(open_retriever(folder_ / "pltmr")->text->frozen());
-  const std::string build = "--quiet --split val --data " + data();
+  const std::string build = "--quiet --split val --data " + set_option();
   expect_refused("build_database", build + " --model frozen --out x", 3, "is not there any more");
   const RunResult r = run("build_database", build + " --model frozen --text-encoder bert:moved --out a.db");
   EXPECT_EQ(r.code, 0) << r.output;
@@ -177,19 +177,20 @@ TEST_F(RetrievalPrograms, ASubClipIsAClipOfItsOwn) {
 TEST_F(RetrievalPrograms, AnotherRetrieversDatabaseIsRefused) {
   train("pltmr", "--max-iters 2 --out model");
   train("tmr", "--max-iters 2 --out other");
-  RunResult r = run("build_database", "--model model --quiet --data " + data() + " --split val --out a.db");
+  RunResult r = run("build_database", "--model model --quiet --data " + set_option() + " --split val --out a.db");
   ASSERT_EQ(r.code, 0) << r.output;
   const std::string before = slurp(folder_ / "a.db");
   expect_refused("search", "--model other --database a.db -p walk --out x", 3, "was made by retriever pltmr-");
-  expect_refused("build_database", "--model other --add " + data() + " --out a.db", 3, "was made by retriever pltmr-");
-  expect_refused("build_database", "--model model --split val --add " + data() + " --out a.db", 3,
+  expect_refused("build_database", "--model other --add " + set_option() + " --out a.db", 3,
+                 "was made by retriever pltmr-");
+  expect_refused("build_database", "--model model --split val --add " + set_option() + " --out a.db", 3,
                  "that are there already");
-  expect_refused("build_database", "--model model --data " + data() + " --out a.db", 2, "--force replaces it");
-  expect_refused("build_database", "--model model --add " + data() + " --out x", 3, "no database to add to");
+  expect_refused("build_database", "--model model --data " + set_option() + " --out a.db", 2, "--force replaces it");
+  expect_refused("build_database", "--model model --add " + set_option() + " --out x", 3, "no database to add to");
   expect_refused("build_database", "--model model --out x", 2, "--add DIR");
   expect_refused("build_database", "--model model --data none --out x", 3, "none");
   EXPECT_TRUE(slurp(folder_ / "a.db") == before);
-  r = run("build_database", "--model model --quiet --split val --prefix more/ --add " + data() + " --out a.db");
+  r = run("build_database", "--model model --quiet --split val --prefix more/ --add " + set_option() + " --out a.db");
   ASSERT_EQ(r.code, 0) << r.output;
   EXPECT_EQ(read_database(folder_ / "a.db").sets.size(), 1u);
   // Bad queries, and a database whose frames are gone.

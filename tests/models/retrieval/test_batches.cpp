@@ -11,7 +11,7 @@ namespace kg {
 namespace {
 
 // Item i has 3 + 2 i frames, in frame t of which every number is 100 i + t, and i % 3 + 1 captions "i c".
-Dataset toy_set(int count) {
+Dataset set_of_items(int count) {
   Dataset set;
   for (int i = 0; i < count; ++i) {
     const int64_t frames = 3 + 2 * i;
@@ -24,37 +24,37 @@ Dataset toy_set(int count) {
   }
   return set;
 }
-Statistics plain() { return {Tensor::zeros({4}), Tensor::full({4}, 1)}; }
-std::vector<int32_t> ids_of(const RetrievalPairs& p) {
+Statistics unit_statistics() { return {Tensor::zeros({4}), Tensor::full({4}, 1)}; }
+std::vector<int32_t> item_ids(const RetrievalPairs& p) {
   return {p.ids.data<int32_t>(), p.ids.data<int32_t>() + p.ids.numel()};
 }
 
 TEST(RetrievalBatches, AreFunctionsOfSeedAndStep) {
-  const Dataset set = toy_set(11);
+  const Dataset set = set_of_items(11);
   const RetrievalBatching options{.batch = 4, .seed = 3, .window = 6, .noise = 5};
   const Part all{0, 4, 4};
-  RetrievalBatches forward(set, plain(), options), alone(set, plain(), options);
+  RetrievalBatches forward(set, unit_statistics(), options), alone(set, unit_statistics(), options);
   EXPECT_EQ(forward.batches_per_epoch(), 2);
   for (int64_t step = 0; step < 7; ++step) forward.pairs(step, all);
   const RetrievalPairs a = forward.pairs(7, all), b = alone.pairs(7, all), other = alone.pairs(8, all);
   EXPECT_EQ(a.captions, b.captions);
-  EXPECT_EQ(ids_of(a), ids_of(b));
+  EXPECT_EQ(item_ids(a), item_ids(b));
   EXPECT_EQ(a.noise.to_vector(), b.noise.to_vector());
   for (size_t i = 0; i < 4; ++i) EXPECT_EQ(a.motions[i].to_vector(), b.motions[i].to_vector());
   EXPECT_NE(a.noise.to_vector(), other.noise.to_vector());
   RetrievalBatching seeded = options;
   seeded.seed = 4;
-  EXPECT_NE(RetrievalBatches(set, plain(), seeded).pairs(7, all).captions, a.captions);
+  EXPECT_NE(RetrievalBatches(set, unit_statistics(), seeded).pairs(7, all).captions, a.captions);
 }
 
 TEST(RetrievalBatches, PairsOfAnEpochAreDifferentItemsWithTheirOwnCaptionsAndWindows) {
-  const Dataset set = toy_set(11);
-  RetrievalBatches batches(set, plain(), {.batch = 4, .seed = 1, .window = 6});
+  const Dataset set = set_of_items(11);
+  RetrievalBatches batches(set, unit_statistics(), {.batch = 4, .seed = 1, .window = 6});
   std::set<std::string> captions;
   std::set<double> begins;  // of item 10, which has 23 frames
   for (int64_t step = 0; step < 200; ++step) {
     const RetrievalPairs p = batches.pairs(step, {0, 4, 4});
-    const std::vector<int32_t> ids = ids_of(p);
+    const std::vector<int32_t> ids = item_ids(p);
     EXPECT_EQ(std::set<int32_t>(ids.begin(), ids.end()).size(), 4u);
     EXPECT_FALSE(p.mask.defined() || p.noise.defined());
     int64_t longest = 0;
@@ -81,7 +81,7 @@ TEST(RetrievalBatches, PairsOfAnEpochAreDifferentItemsWithTheirOwnCaptionsAndWin
 }
 
 TEST(RetrievalBatches, PartsMakeUpTheWhole) {
-  const Dataset set = toy_set(5);
+  const Dataset set = set_of_items(5);
   const RetrievalBatching options{
       .batch = 5, .seed = 2, .noise = 3, .filter = 0.8, .vectors = [](const std::vector<std::string>& some) {
         const Tensor rows = Tensor::zeros({int64_t(some.size()), 2});
@@ -89,9 +89,9 @@ TEST(RetrievalBatches, PartsMakeUpTheWhole) {
           rows.select(0, int64_t(i)).slice(0, some[i][5] > '1', 1 + (some[i][5] > '1')).fill(1);
         return rows;
       }};
-  RetrievalBatches batches(set, plain(), options);
+  RetrievalBatches batches(set, unit_statistics(), options);
   const RetrievalPairs whole = batches.pairs(3, {0, 5, 5});
-  const std::vector<int32_t> ids = ids_of(whole);
+  const std::vector<int32_t> ids = item_ids(whole);
   for (int64_t i = 0; i < 5; ++i)
     for (int64_t j = 0; j < 5; ++j)
       EXPECT_EQ(whole.mask.data<uint8_t>()[i * 5 + j], i != j && (ids[size_t(i)] > 1) == (ids[size_t(j)] > 1));
@@ -102,7 +102,7 @@ TEST(RetrievalBatches, PartsMakeUpTheWhole) {
     };
     EXPECT_EQ(p.captions,
               std::vector<std::string>(whole.captions.begin() + part.begin, whole.captions.begin() + part.end));
-    EXPECT_EQ(ids_of(p), ids);
+    EXPECT_EQ(item_ids(p), ids);
     EXPECT_EQ(p.longest, whole.longest);
     EXPECT_EQ(p.targets.to_vector(), own(whole.targets, 0));
     EXPECT_EQ(p.mask.to_vector(), own(whole.mask, 0));
@@ -113,10 +113,10 @@ TEST(RetrievalBatches, PartsMakeUpTheWhole) {
 }
 
 TEST(RetrievalBatches, AnItemThatComesTwiceIsNoNegativeOfItself) {
-  const Dataset set = toy_set(2);
-  RetrievalBatches batches(set, plain(), {.batch = 4});
+  const Dataset set = set_of_items(2);
+  RetrievalBatches batches(set, unit_statistics(), {.batch = 4});
   const RetrievalPairs p = batches.pairs(0, {0, 4, 4});
-  const std::vector<int32_t> ids = ids_of(p);
+  const std::vector<int32_t> ids = item_ids(p);
   ASSERT_TRUE(p.mask.defined());
   for (int64_t i = 0; i < 4; ++i)
     for (int64_t j = 0; j < 4; ++j)
@@ -142,12 +142,12 @@ TEST(RetrievalBatches, RareWordsTellCaptionsApart) {
 }
 
 TEST(RetrievalBatches, RefuseAFilterWithoutVectorsAndItemsWithoutCaptions) {
-  Dataset set = toy_set(3);
-  EXPECT_THROW(RetrievalBatches(set, plain(), {.batch = 2, .filter = 0.8}), Error);
-  RetrievalBatches batches(set, plain(), {.batch = 2});
+  Dataset set = set_of_items(3);
+  EXPECT_THROW(RetrievalBatches(set, unit_statistics(), {.batch = 2, .filter = 0.8}), Error);
+  RetrievalBatches batches(set, unit_statistics(), {.batch = 2});
   EXPECT_THROW(batches.pairs(0, {0, 3, 3}), Error);
   set.items[1].captions.clear();
-  EXPECT_THROW(RetrievalBatches(set, plain(), {.batch = 2}), Error);
+  EXPECT_THROW(RetrievalBatches(set, unit_statistics(), {.batch = 2}), Error);
 }
 
 }  // namespace
