@@ -16,8 +16,8 @@ struct BuildOptions {
 // A checksum of all that decides a clip's tokens: weights, configuration, statistics.
 std::string tokenizer_identity(const MotionTokenizer& tokenizer);
 
-// Every clip of the split, and every sub-clip, as a clip of its own: motions that the retriever can read whole, or of any
-// length where it crops. An Error (input) for a set on another skeleton, and for one of which nothing can be used.
+// Every clip of the split, and every sub-clip, as a clip of its own: motions that the retriever can read whole, or of
+// any length where it crops. An Error (input) for a set on another skeleton, and for one of which nothing can be used.
 Database database_of(const Retriever& model, const std::filesystem::path& data, const BuildOptions& options = {});
 
 // The frames (T, D) of a clip, as the data set has them now; an Error (input) where they are not there any more.
