@@ -210,6 +210,11 @@ std::vector<Completion> MotionGpt::complete(const std::vector<MotionRequest>& re
   return completions;
 }
 
+std::string without_quotes(const std::string& text) {
+  const bool quoted = text.size() > 1 && text.front() == '"' && text.back() == '"';
+  return quoted ? text.substr(1, text.size() - 2) : text;
+}
+
 std::vector<std::string> MotionGpt::caption(const std::vector<Tensor>& motions) {
   NoGrad guard;
   SampleOptions options;
@@ -219,7 +224,8 @@ std::vector<std::string> MotionGpt::caption(const std::vector<Tensor>& motions) 
     prompts.push_back(
         prompt("Generate text: " + language.motion(tokenizer.encode(motion)), frames_text("a motion", motion)));
   std::vector<std::string> captions;
-  for (const auto& written : write_answers(prompts, options)) captions.push_back(language.read(written).text);
+  for (const auto& written : write_answers(prompts, options))
+    captions.push_back(without_quotes(language.read(written).text));
   return captions;
 }
 

@@ -77,6 +77,9 @@ void fields(MotionGpt::Settings& s, V&& v) {
   v(rare({"only_motion", "only-motion", "where a motion is asked for, write nothing else"}), s.only_motion);
 }
 
+// A caption as it is told: half of those that are learned stand in double quotes (SequenceConfig::quoted), which are no
+// part of them.
+std::string without_quotes(const std::string& text);
 // Mean cross-entropy over the targets of the whole batch, of which these rows may be a part: logits (B, Tt, V), labels
 // (B, Tt) i32 with -100 where nothing counts, weight (1) = 1 / number of targets.
 Var language_loss(const Var& logits, const Tensor& labels, const Tensor& weight);

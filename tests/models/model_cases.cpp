@@ -14,6 +14,7 @@
 #include "models/tokenizer/vqvae.h"
 #include "nn/losses.h"
 #include "tests/data/tiny_spiece.h"
+#include "tests/models/retrieval/six_joints.h"
 
 namespace kg {
 namespace {
@@ -162,15 +163,7 @@ ModelLoss motiongpt() {
   });
 }
 
-// ---- retrievers, of a root and five limbs of one bone: 71 features a frame
-Skeleton six_joints() {
-  Skeleton s;
-  s.name = "six";
-  s.parents = {-1, 0, 0, 0, 0, 0};
-  s.chains = {{0, 2}, {0, 1}, {0, 3}, {0, 4}, {0, 5}};
-  s.contacts = {1, 1, 2, 2};
-  return s;
-}
+// ---- retrievers
 const std::vector<std::string> kPairs = {"a person walks", "someone jumps up", "a man turns"};
 std::unique_ptr<TextEncoder> words() {
   return std::make_unique<WordTransformer>(

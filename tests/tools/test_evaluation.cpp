@@ -12,6 +12,7 @@
 #include "tests/error_of.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_text_models.h"
+#include "tests/tools/evaluation_cases.h"
 #include "tools/common/evaluate/evaluation.h"
 
 namespace kg {
@@ -78,24 +79,11 @@ Embedder make_embedder() {
   return embedder;
 }
 
-EvaluationOptions options_for(std::set<std::string> groups) {
-  EvaluationOptions options;
-  options.groups = std::move(groups);
-  options.repeats = 5;
-  options.quiet = true;
-  return options;
-}
-
 const ReportRow& row_of(const Evaluation& evaluation, const std::string& name) {
   const auto& rows = evaluation.report.rows;
   const auto found = std::find_if(rows.begin(), rows.end(), [&](const ReportRow& r) { return r.name == name; });
   if (found == rows.end()) throw std::runtime_error("no row " + name);
   return *found;
-}
-
-bool has_note(const Evaluation& evaluation, const std::string& part) {
-  return std::any_of(evaluation.report.notes.begin(), evaluation.report.notes.end(),
-                     [&](const std::string& note) { return note.find(part) != note.npos; });
 }
 
 // Motions that do what the caption says, `error` beside it.

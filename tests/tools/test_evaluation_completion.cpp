@@ -8,6 +8,7 @@
 #include "data/motion/features.h"
 #include "data/sets/procedural.h"
 #include "tests/error_of.h"
+#include "tests/tools/evaluation_cases.h"
 #include "tools/common/evaluate/evaluation.h"
 
 namespace kg {
@@ -47,14 +48,6 @@ EvaluationSet gliding_set() {
   return set;
 }
 
-EvaluationOptions completion_options(std::set<std::string> groups) {
-  EvaluationOptions options;
-  options.groups = std::move(groups);
-  options.repeats = 3;
-  options.quiet = true;
-  return options;
-}
-
 const ReportRow& row_of(const Evaluation& evaluation, const std::string& group, const std::string& name) {
   for (const ReportRow& r : evaluation.report.rows)
     if (r.group == group && r.name == name) return r;
@@ -65,11 +58,6 @@ double control(const ReportRow& row, const std::string& name) {
     if (own == name) return value.mean;
   return -1;
 }
-bool is_noted(const Evaluation& evaluation, const std::string& part) {
-  return std::any_of(evaluation.report.notes.begin(), evaluation.report.notes.end(),
-                     [&](const std::string& note) { return note.find(part) != note.npos; });
-}
-
 // Glides on, `lift` too high, `lacking` frames too few.
 Contender completer(double lift, std::vector<MotionRequest>* asked = nullptr, int64_t lacking = 0) {
   Contender contender;
@@ -92,7 +80,7 @@ Contender completer(double lift, std::vector<MotionRequest>* asked = nullptr, in
 TEST(EvaluationCompletion, AsksWithWhatIsGiven) {
   const EvaluationSet set = gliding_set();
   std::vector<MotionRequest> asked;
-  const Evaluation result = evaluate(set, completer(0, &asked), nullptr, completion_options({"prediction", "between"}));
+  const Evaluation result = evaluate(set, completer(0, &asked), nullptr, options_for({"prediction", "between"}, 3));
   ASSERT_EQ(asked.size(), 2u * 3 * 4);
   const int64_t frames[] = {196, 60, 80, 100}, first[] = {36, 12, 16, 20};
   const int64_t quarter[] = {48, 12, 20, 24}, last[] = {52, 16, 20, 28};
@@ -106,14 +94,14 @@ TEST(EvaluationCompletion, AsksWithWhatIsGiven) {
     streams.insert(asked[i].stream);
   }
   EXPECT_EQ(streams.size(), asked.size());
-  EXPECT_TRUE(is_noted(result, "prediction: 1 items are left out: they are shorter than 20 frames"));
+  EXPECT_TRUE(has_note(result, "prediction: 1 items are left out: they are shorter than 20 frames"));
   EXPECT_EQ(row_of(result, "prediction", "ADE a joint, m").items, 4);
   EXPECT_EQ(row_of(result, "prediction", "ADE a joint, m").repeats, 3);
 }
 
 TEST(EvaluationCompletion, ErrorsAndControlsInClosedForm) {
   const EvaluationSet set = gliding_set();
-  const Evaluation exact = evaluate(set, completer(0), nullptr, completion_options({"prediction", "between"}));
+  const Evaluation exact = evaluate(set, completer(0), nullptr, options_for({"prediction", "between"}, 3));
   for (const char* group : {"prediction", "between"}) {
     for (const char* name : {"ADE, as published", "FDE, as published", "ADE a joint, m", "FDE a joint, m"}) {
       EXPECT_NEAR(row_of(exact, group, name).model.mean, 0, 1e-5) << group << ' ' << name;
@@ -132,7 +120,7 @@ TEST(EvaluationCompletion, ErrorsAndControlsInClosedForm) {
   EXPECT_EQ(control(row_of(exact, "prediction", "FDE a joint, m"), "straight between"), -1) << "there is no end";
   EXPECT_NEAR(control(row_of(exact, "between", "FDE a joint, m"), "straight between"), 0, 1e-5);
   // 10 cm too high.
-  const Evaluation high = evaluate(set, completer(.1), nullptr, completion_options({"prediction", "between"}));
+  const Evaluation high = evaluate(set, completer(.1), nullptr, options_for({"prediction", "between"}, 3));
   for (const char* group : {"prediction", "between"}) {
     EXPECT_NEAR(row_of(high, group, "ADE, as published").model.mean, std::sqrt(22.) * .1, 1e-5) << group;
     EXPECT_NEAR(row_of(high, group, "FDE, as published").model.mean, std::sqrt(22.) * .1, 1e-5) << group;
@@ -156,7 +144,7 @@ TEST(EvaluationCompletion, AloneIsLaidFromTheFirstFrame) {
       completions.push_back({concat(std::vector<Tensor>{r.beginning, glide(80, 0, 0)}, 0), glide(80, 0, 0)});
     return completions;
   };
-  const Evaluation result = evaluate(set, contender, nullptr, completion_options({"prediction"}));
+  const Evaluation result = evaluate(set, contender, nullptr, options_for({"prediction"}, 3));
   EXPECT_NEAR(row_of(result, "prediction", "ADE a joint, m").model.mean, 0, 1e-5);
   // 20 frames of gliding, which the part alone does not have: 1 m for each joint from frame 20 on, frames 16 to 80.
   EXPECT_NEAR(row_of(result, "prediction", "FDE, as published").model.mean, std::sqrt(22.) * 20 * kStep, 1e-4);
@@ -166,9 +154,8 @@ TEST(EvaluationCompletion, AloneIsLaidFromTheFirstFrame) {
 
 TEST(EvaluationCompletion, ShortCompletionsHoldTheirLastPose) {
   const EvaluationSet set = gliding_set();
-  const Evaluation result =
-      evaluate(set, completer(0, nullptr, 8), nullptr, completion_options({"prediction", "between"}));
-  EXPECT_TRUE(is_noted(result, "prediction: 12 completions are shorter"));
+  const Evaluation result = evaluate(set, completer(0, nullptr, 8), nullptr, options_for({"prediction", "between"}, 3));
+  EXPECT_TRUE(has_note(result, "prediction: 12 completions are shorter"));
   EXPECT_NEAR(row_of(result, "prediction", "FDE a joint, m").model.mean, 8 * kStep, 1e-5);
   EXPECT_NEAR(row_of(result, "between", "FDE a joint, m").model.mean, 8 * kStep, 1e-5);
 }
@@ -207,7 +194,7 @@ TEST(EvaluationCompletion, FidAndPublishedValues) {
   Contender contender = completer(.5);
   contender.system = &system;
   contender.captions = std::vector<std::string>(5, "person");
-  EvaluationOptions options = completion_options({"prediction", "captions"});
+  EvaluationOptions options = options_for({"prediction", "captions"}, 3);
   options.published_items = true;
   const Evaluation result = evaluate(set, contender, &embedder, options);
   // Alone, the height is off by .5 everywhere and 80 frames are seen for 100 or 96; joined by .5 in four fifths.
@@ -251,7 +238,7 @@ TEST(CaptionFactsInEvaluation, ByHand) {
                         "the man walks backward",                                        // the direction is wrong
                         "a man walks clockwise in a large circle",                       // right
                         "a man raises both arms"};                                       // no sentence of the set
-  const Evaluation result = evaluate(set, contender, nullptr, completion_options({"captions"}));
+  const Evaluation result = evaluate(set, contender, nullptr, options_for({"captions"}, 3));
   const std::tuple<const char*, double, int64_t> expected[] = {{"sentences of the set, %", 75, 4},
                                                                {"action, %", 75, 4},
                                                                {"side, %", 50, 2},
@@ -274,12 +261,12 @@ TEST(CaptionFactsInEvaluation, OnTheBuiltInSetAlone) {
     captions.push_back(make_procedural_clip(3, i).captions);
     contender.captions.push_back(captions.back().back());
   }
-  const Evaluation result = evaluate(procedural_set(captions), contender, nullptr, completion_options({"captions"}));
+  const Evaluation result = evaluate(procedural_set(captions), contender, nullptr, options_for({"captions"}, 3));
   EXPECT_EQ(row_of(result, "captions, read back", "all facts, %").model.mean, 100) << "another caption of each clip";
   EXPECT_LT(row_of(result, "captions, read back", "all facts, %").random.mean, 20);
   EXPECT_LT(row_of(result, "captions, read back", "action, %").random.mean, 30);
   captions[7][0] = "a man dances";
-  const Evaluation other = evaluate(procedural_set(captions), contender, nullptr, completion_options({"captions"}));
+  const Evaluation other = evaluate(procedural_set(captions), contender, nullptr, options_for({"captions"}, 3));
   for (const ReportRow& row : other.report.rows) EXPECT_EQ(row.group, "captions");
 }
 

@@ -46,7 +46,7 @@ TEST_F(RetrievalPrograms, AllThreeLearnAndResumeByteForByte) {
     const std::string steps = "--max-iters 12 --eval-every 4 --save-every 4 ";
     train(model, steps + "--out whole_" + model);
     train(model, steps + "--until 5 --out parts_" + model);
-    const RunResult rest = run("train_retriever", "--threads 1 --resume --out parts_" + model);
+    const RunResult rest = run("train_retriever", "--threads 1 --resume -o parts_" + model);
     ASSERT_EQ(rest.code, 0) << rest.output;
     EXPECT_TRUE(slurp(folder_ / ("whole_" + model + "/last.safetensors")) ==
                 slurp(folder_ / ("parts_" + model + "/last.safetensors")))

@@ -131,6 +131,14 @@ TEST(MotionGpt, CaptionsAndAnswers) {
   EXPECT_EQ(model->answer({"What is <motion>?", {motions[0]}, 4}, 9).text, answer.text);
 }
 
+TEST(MotionGpt, QuotesAreNoPartOfACaption) {
+  EXPECT_EQ(without_quotes("\"a person walks\""), "a person walks");
+  EXPECT_EQ(without_quotes("says \"hello\""), "says \"hello\"");
+  EXPECT_EQ(without_quotes("\"cut off"), "\"cut off");
+  EXPECT_EQ(without_quotes("\""), "\"");
+  EXPECT_EQ(without_quotes(""), "");
+}
+
 TEST(MotionGpt, TellsWhatItDoesNotReadAndRefusesWhatItMustReadWhole) {
   const auto model = toy_model();
   EXPECT_TRUE(model->notes({"a person walks"}).empty());

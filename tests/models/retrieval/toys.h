@@ -10,18 +10,9 @@
 #include "nn/optim.h"
 #include "tests/error_of.h"
 #include "tests/golden/golden.h"
+#include "tests/models/retrieval/six_joints.h"
 
 namespace kg {
-
-// A root with five limbs of one bone: right leg, left leg, spine, right arm, left arm. 71 features a frame.
-inline Skeleton six_joints() {
-  Skeleton s;
-  s.name = "six";
-  s.parents = {-1, 0, 0, 0, 0, 0};
-  s.chains = {{0, 2}, {0, 1}, {0, 3}, {0, 4}, {0, 5}};
-  s.contacts = {1, 1, 2, 2};
-  return s;
-}
 
 inline BertConfig toy_distilbert() {
   BertConfig c;

@@ -330,9 +330,7 @@ void add_run_options(Cli& cli, RunOptions& options) {
 
 void add_training_options(Cli& cli, RunOptions& options) {
   cli.resumable_ = true;
-  cli.add("o,out,out-dir,exp-name", &options.out, "run folder: config.json, log.csv, checkpoints")
-      .required()
-      .value_name("RUN");
+  cli.add(kRunFolderNames, &options.out, "run folder: config.json, log.csv, checkpoints").required().value_name("RUN");
   cli.add("resume", &options.resume, "go on from the last checkpoint in RUN, with its configuration").transient();
   cli.add("precision", &options.precision, "of products on CUDA; bf16: of activations too")
       .choices({"fp32", "tf32", "bf16"});

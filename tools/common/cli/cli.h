@@ -131,6 +131,8 @@ class Cli {
   std::deque<CliChoice> choices_;
 };
 
+inline constexpr const char* kRunFolderNames = "o,out,out-dir,exp-name";
+
 // What programs share.
 struct RunOptions {
   std::filesystem::path out;

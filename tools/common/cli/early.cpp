@@ -1,19 +1,26 @@
 #include "tools/common/cli/early.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "data/formats/file.h"
 #include "tensor/error.h"
+#include "tools/common/cli/cli.h"
 
 namespace kg::tools {
 
 std::string argument_of(int argc, char** argv, const std::vector<std::string>& names) {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
+    const size_t end = std::min(argument.find('='), argument.size());
+    std::string left = argument.substr(0, end);
+    std::replace(left.begin(), left.end(), '_', '-');
     for (const std::string& name : names) {
-      if (argument == "--" + name && i + 1 < argc) return argv[i + 1];
-      if (argument.starts_with("--" + name + "=")) return argument.substr(name.size() + 3);
+      if (left != (name.size() == 1 ? "-" : "--") + name) continue;
+      if (end < argument.size()) return argument.substr(end + 1);
+      if (i + 1 < argc) return argv[i + 1];
     }
   }
   return {};
@@ -24,7 +31,12 @@ std::string early_value(int argc, char** argv, const std::vector<std::string>& n
   std::filesystem::path file = argument_of(argc, argv, {"config"});
   bool resume = false;
   for (int i = 1; i < argc; ++i) resume = resume || std::string(argv[i]) == "--resume";
-  if (file.empty() && resume) file = std::filesystem::path(argument_of(argc, argv, {"out"})) / "config.json";
+  if (file.empty() && resume) {
+    std::vector<std::string> run;
+    std::istringstream list(kRunFolderNames);
+    for (std::string name; std::getline(list, name, ',');) run.push_back(name);
+    file = std::filesystem::path(argument_of(argc, argv, run)) / "config.json";
+  }
   std::error_code error;
   if (file.empty() || !std::filesystem::is_regular_file(file, error)) return {};
   try {

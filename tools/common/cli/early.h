@@ -6,7 +6,8 @@
 
 namespace kg::tools {
 
-// What an option, by one of its names, says on a command line; empty where it is not there.
+// What an option, by one of its names, of which one letter stands behind one dash, says on a command line; empty where
+// it is not there.
 std::string argument_of(int argc, char** argv, const std::vector<std::string>& names);
 // The same, or else what the file says that --config or --resume names, under any of the names. What is wrong with that
 // file is said later, when it is read for all options.
